@@ -1,0 +1,108 @@
+// Package click holds the words of the domain: a click, a batch of clicks, why a record is no click,
+// and a page's views in a window. It imports the standard library only.
+package click
+
+import (
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+)
+
+// MaxPageURL is the length in bytes of the longest page that is counted.
+const MaxPageURL = 8 << 10
+
+// Earliest is the first instant that a click's timestamp may name. Anything before it is a mistake,
+// most often seconds where milliseconds are meant.
+var Earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
+
+// Click is one ClickEvent. Its strings may point into the record that it was decoded from: clone what is kept.
+type Click struct {
+	EventID   string
+	UserID    string
+	PageURL   string
+	Timestamp int64  // event time, milliseconds since the epoch
+	SessionID string // empty where the event has none
+}
+
+// Check tells why c is no valid click, or returns nil. latest is the largest timestamp that it may carry,
+// in milliseconds since the epoch: its record's time plus the clock skew.
+//
+// The strings are taken to be valid UTF-8 but for the fields that are counted or identify the click, as
+// decoders check what they read.
+func (c *Click) Check(latest int64) *Fault {
+	switch {
+	case c.EventID == "":
+		return Faultf(InvalidField, "event_id is empty")
+	case c.PageURL == "":
+		return Faultf(InvalidField, "page_url is empty")
+	case len(c.PageURL) > MaxPageURL:
+		return Faultf(TooLarge, "page_url is %d bytes long, the longest that is counted is %d", len(c.PageURL), MaxPageURL)
+	case c.Timestamp < Earliest.UnixMilli():
+		return Faultf(InvalidField, "timestamp %d is before %s; it must be in milliseconds", c.Timestamp, Earliest.Format(time.DateOnly))
+	case c.Timestamp > latest:
+		return Faultf(FutureTimestamp, "timestamp %d is %d ms past the record's time and the clock skew", c.Timestamp, c.Timestamp-latest)
+	}
+	for _, f := range [...]struct{ name, value string }{
+		{"event_id", c.EventID}, {"user_id", c.UserID}, {"page_url", c.PageURL}, {"session_id", c.SessionID},
+	} {
+		if !utf8.ValidString(f.value) {
+			return Faultf(InvalidField, "%s is not valid UTF-8", f.name)
+		}
+	}
+	return nil
+}
+
+// Batch is the clicks of one fetched chunk of one partition, in columns: Pages[i] was viewed at Times[i].
+// Pages may point into the fetched records: clone what is kept.
+type Batch struct {
+	Partition int32
+	First     int64 // offset of the chunk's first record
+	Next      int64 // offset after the chunk's last record
+	Pages     []string
+	Times     []int64 // event times, milliseconds since the epoch
+	Schemas   []int32 // ids of the schemas that the clicks were written with, ascending; none for JSON
+}
+
+// PageView is one row of the table: a page's views in a window.
+type PageView struct {
+	WindowStart time.Time
+	WindowEnd   time.Time
+	PageURL     string
+	ViewCount   int64
+}
+
+// OffsetRange is the offsets of a partition from First up to, and without, Next.
+type OffsetRange struct {
+	First, Next int64
+}
+
+// Union returns the smallest range that covers both.
+func (r OffsetRange) Union(o OffsetRange) OffsetRange {
+	return OffsetRange{min(r.First, o.First), max(r.Next, o.Next)}
+}
+
+// String returns the range as «first-next».
+func (r OffsetRange) String() string { return fmt.Sprintf("%d-%d", r.First, r.Next) }
+
+// Schema is the Avro schema of a ClickEvent that the product reads with. The logical type stands at the
+// field, where the registry's producers put it; Avro's own nested form is read as well.
+const Schema = `{
+  "type": "record",
+  "name": "ClickEvent",
+  "namespace": "com.example.events",
+  "fields": [
+    {"name": "event_id", "type": "string"},
+    {"name": "user_id", "type": "string"},
+    {"name": "page_url", "type": "string"},
+    {"name": "timestamp", "type": "long", "logicalType": "timestamp-millis"},
+    {"name": "session_id", "type": ["null", "string"], "default": null}
+  ]
+}`
+
+// Own makes b's pages independent of the records that they were decoded from.
+func (b *Batch) Own() {
+	for i, p := range b.Pages {
+		b.Pages[i] = strings.Clone(p)
+	}
+}
