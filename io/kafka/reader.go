@@ -1,0 +1,325 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+)
+
+// Chunk is what one fetch brought of one partition: the records from offset First up to Next that are data.
+type Chunk struct {
+	Index     int // of the partition in the assignment
+	Partition int32
+	First     int64
+	Next      int64
+	Records   []*kgo.Record
+}
+
+// ReaderSettings say how a reader goes about its assignment. They are serialized into the pipeline's graph.
+type ReaderSettings struct {
+	Connection     Connection
+	Group          string        // consumer group that the offsets are committed for; empty: none
+	WatermarkDelay time.Duration // how far events of a partition may be out of order
+	IdleTimeout    time.Duration // silence after which a caught-up partition is left out of the watermark
+}
+
+// Reader fetches the partitions of an assignment. It is used by one goroutine at a time.
+type Reader struct {
+	Watermark *Watermark
+
+	settings   ReaderSettings
+	assignment Assignment
+	client     *kgo.Client
+	admin      *kadm.Client
+	health     *health
+	index      map[int32]int
+	next       []int64
+	ends       []int64
+	logEnds    []int64 // the log's ends as far as known, for the lag
+	checked    time.Time
+	committed  time.Time
+	parking    *time.Timer
+}
+
+const (
+	pollWait       = 200 * time.Millisecond // how long an empty topic keeps a poll waiting
+	pollRecords    = 100_000                // records of one poll at most
+	fetchBytes     = 16 << 20               // of one broker's answer, as it travels
+	partitionBytes = 1 << 20                // of one partition in it
+	topicCheck     = time.Minute            // between looks for new partitions
+	commitInterval = time.Second            // between commits of the group's offsets
+)
+
+// OpenReader begins to read a at next. reported is the watermark that an earlier reader of a reported, or NoTime.
+func OpenReader(s ReaderSettings, a Assignment, next []int64, reported int64) (*Reader, error) {
+	now := time.Now()
+	r := &Reader{
+		Watermark:  NewWatermark(len(a.Partitions), s.WatermarkDelay, s.IdleTimeout, reported, now),
+		settings:   s,
+		assignment: a,
+		health:     &health{},
+		index:      make(map[int32]int, len(a.Partitions)),
+		next:       slices.Clone(next),
+		ends:       slices.Clone(a.End),
+		logEnds:    make([]int64, len(a.Partitions)),
+		checked:    now,
+	}
+	offsets := map[int32]kgo.Offset{}
+	for i, p := range a.Partitions {
+		r.index[p] = i
+		if next[i] >= r.ends[i] {
+			r.Watermark.End(i)
+			continue
+		}
+		offsets[p] = kgo.NewOffset().At(next[i])
+	}
+	client, err := s.Connection.Client(
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{a.Topic: offsets}),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()), // an offset that is gone is lost data, and said
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // they take up offsets: the end of a partition may be one
+		kgo.FetchMaxBytes(fetchBytes),
+		kgo.FetchMaxPartitionBytes(partitionBytes),
+		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.WithHooks(r.health),
+	)
+	if err != nil {
+		return nil, err
+	}
+	r.client, r.admin = client, kadm.NewClient(client)
+	return r, nil
+}
+
+// Close ends the reader's connections.
+func (r *Reader) Close() { r.client.Close() }
+
+// Next returns the next offset of each partition.
+func (r *Reader) Next() []int64 { return slices.Clone(r.next) }
+
+// Done tells whether every partition was read to its end.
+func (r *Reader) Done() bool {
+	for i := range r.next {
+		if r.next[i] < r.ends[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// Lag returns how many records the broker holds beyond what was read.
+func (r *Reader) Lag() int64 {
+	var lag int64
+	for i, end := range r.logEnds {
+		lag += max(0, min(end, r.ends[i])-r.next[i])
+	}
+	return lag
+}
+
+// Poll waits for records, at most a fifth of a second, and hands each chunk to f in turn; a chunk's records are
+// f's until it returns. It fails if the topic or some of its records are gone, if they may not be read, or if
+// the brokers are out of reach for the retry timeout.
+func (r *Reader) Poll(ctx context.Context, f func(Chunk) error) error {
+	poll, cancel := context.WithTimeout(ctx, pollWait)
+	fetches := r.client.PollRecords(poll, pollRecords)
+	cancel()
+	if err := r.failure(fetches); err != nil {
+		return err
+	}
+	var failed error
+	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+		if failed == nil && len(p.Records) > 0 {
+			failed = r.chunk(p, f)
+		}
+	})
+	return failed
+}
+
+func (r *Reader) chunk(p kgo.FetchTopicPartition, f func(Chunk) error) error {
+	i := r.index[p.Partition]
+	records := p.Records
+	r.logEnds[i] = p.LastStableOffset
+	if last := records[len(records)-1]; last.Offset >= r.ends[i] {
+		cut, _ := slices.BinarySearchFunc(records, r.ends[i], func(rec *kgo.Record, end int64) int {
+			return int(rec.Offset - end)
+		})
+		records = records[:cut]
+	}
+	c := Chunk{Index: i, Partition: p.Partition, First: r.next[i], Next: r.next[i], Records: records}
+	if len(records) > 0 {
+		c.Next = records[len(records)-1].Offset + 1
+	}
+	if len(records) < len(p.Records) {
+		c.Next = r.ends[i] // a later record is known: between, compaction left nothing
+	}
+	if slices.ContainsFunc(records, isControl) {
+		c.Records = slices.DeleteFunc(slices.Clone(records), isControl)
+	}
+	if err := f(c); err != nil {
+		return err
+	}
+	r.next[i] = c.Next
+	if r.next[i] >= r.ends[i] {
+		r.end(i)
+	}
+	return nil
+}
+
+func isControl(rec *kgo.Record) bool { return rec.Attrs.IsControl() }
+
+func (r *Reader) end(i int) {
+	r.Watermark.End(i)
+	r.client.RemoveConsumePartitions(map[string][]int32{r.assignment.Topic: {r.assignment.Partitions[i]}})
+}
+
+// failure returns why the reader cannot go on, if it cannot.
+func (r *Reader) failure(fetches kgo.Fetches) error {
+	for _, e := range fetches.Errors() {
+		switch {
+		case errors.Is(e.Err, context.DeadlineExceeded), errors.Is(e.Err, context.Canceled):
+		case errors.Is(e.Err, kgo.ErrClientClosed):
+			return fmt.Errorf("the reader of topic %s was closed: %w", r.assignment.Topic, e.Err)
+		case errors.Is(e.Err, kerr.OffsetOutOfRange):
+			i := r.index[e.Partition]
+			return fmt.Errorf("%w: topic %s partition %d no longer has offset %d; start where its records begin with --start earliest, and raise the topic's retention",
+				ErrDataLoss, e.Topic, e.Partition, r.next[i])
+		case kerr.IsRetriable(e.Err):
+			r.health.fail(e.Err)
+		default:
+			return r.explain(e.Err)
+		}
+	}
+	if since, err := r.health.failing(); err != nil && since >= r.settings.Connection.RetryTimeout {
+		return gaveUp(r.explain(err), since.Round(time.Second))
+	}
+	return nil
+}
+
+func (r *Reader) explain(err error) error {
+	return r.settings.Connection.Explain(err, Doing{Operation: "Read", Topic: r.assignment.Topic})
+}
+
+// ErrDataLoss is returned when records that were to be read are gone.
+var ErrDataLoss = errors.New("data loss")
+
+// Tend does what is due between polls: it asks the broker about silent partitions, fixes the ends of a run that
+// ends at a time, and looks for new partitions now and then.
+func (r *Reader) Tend(ctx context.Context) error {
+	now := time.Now()
+	if r.assignment.Until > 0 && now.UnixMilli() > r.assignment.Until {
+		if err := r.fixEnds(ctx); err != nil {
+			return err
+		}
+	}
+	if silent := r.Watermark.Silent(now); len(silent) > 0 {
+		r.askSilent(ctx, silent)
+	}
+	if now.Sub(r.checked) >= topicCheck {
+		r.checked = now
+		return r.checkTopic(ctx)
+	}
+	return nil
+}
+
+// askSilent asks for the ends of the silent partitions. No answer is no proof: they go on holding the watermark.
+func (r *Reader) askSilent(ctx context.Context, silent []int) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+	defer cancel()
+	ends, err := r.admin.ListCommittedOffsets(ctx, r.assignment.Topic)
+	if err != nil {
+		slog.Debug("the ends of silent partitions are not known", "topic", r.assignment.Topic, "error", err)
+		return
+	}
+	now := time.Now()
+	for _, i := range silent {
+		end, ok := ends.Lookup(r.assignment.Topic, r.assignment.Partitions[i])
+		if !ok || end.Err != nil {
+			continue
+		}
+		r.logEnds[i] = end.Offset
+		if end.Offset <= r.next[i] {
+			r.Watermark.CaughtUp(i, now)
+		}
+	}
+}
+
+// fixEnds makes the ends those of the time at which the run is to end, which has come.
+func (r *Reader) fixEnds(ctx context.Context) error {
+	at, err := offsetsAfter(ctx, r.admin, r.assignment.Topic, time.UnixMilli(r.assignment.Until))
+	if err == nil {
+		err = at.Error()
+	}
+	if err != nil {
+		return r.explain(err)
+	}
+	r.assignment.Until = 0
+	for i, p := range r.assignment.Partitions {
+		o, _ := at.Lookup(r.assignment.Topic, p)
+		r.ends[i] = o.Offset
+		if r.next[i] >= r.ends[i] {
+			r.end(i)
+		}
+	}
+	return nil
+}
+
+// checkTopic fails if the topic has partitions that nobody reads.
+func (r *Reader) checkTopic(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	topics, err := r.admin.ListTopics(ctx, r.assignment.Topic)
+	if err != nil {
+		slog.Debug("the topic's partitions could not be looked at", "topic", r.assignment.Topic, "error", err)
+		return nil
+	}
+	if n := len(topics[r.assignment.Topic].Partitions); n > r.assignment.Total {
+		return fmt.Errorf("topic %s now has %d partitions, this run began with %d and does not read the new ones; run again", r.assignment.Topic, n, r.assignment.Total)
+	}
+	return nil
+}
+
+// CommitOffsets tells the consumer group how far the pipeline has come, for tools that show lag; at most once a
+// second, and in the background. The offsets are never read back: the table knows how far it is.
+func (r *Reader) CommitOffsets() {
+	if r.settings.Group == "" || time.Since(r.committed) < commitInterval {
+		return
+	}
+	r.committed = time.Now()
+	offsets := kadm.Offsets{}
+	for i, p := range r.assignment.Partitions {
+		offsets.AddOffset(r.assignment.Topic, p, r.next[i], -1)
+	}
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		if err := commit(ctx, r.admin, r.settings.Group, offsets); err != nil && !errors.Is(err, kgo.ErrClientClosed) {
+			slog.Warn("offsets for lag tools were not committed", "group", r.settings.Group, "error", err)
+		}
+	}()
+}
+
+func commit(ctx context.Context, admin *kadm.Client, group string, offsets kadm.Offsets) error {
+	answers, err := admin.CommitOffsets(ctx, group, offsets)
+	if err == nil {
+		err = answers.Error()
+	}
+	return err
+}
+
+// CommitGroup commits offsets of a topic for a consumer group, and waits for the answer.
+func CommitGroup(ctx context.Context, admin *kadm.Client, group, topic string, partitions []int32, next []int64) error {
+	offsets := kadm.Offsets{}
+	for i, p := range partitions {
+		offsets.AddOffset(topic, p, next[i], -1)
+	}
+	if err := commit(ctx, admin, group, offsets); err != nil {
+		return fmt.Errorf("commit offsets of topic %s for group %s: %w", topic, group, err)
+	}
+	return nil
+}
