@@ -1,0 +1,139 @@
+package kafkatest
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
+	"github.com/twmb/franz-go/pkg/sasl/plain"
+
+	"clickstream/io/embedded"
+)
+
+// Mechanisms are the SASL mechanisms by which every user can log in.
+var Mechanisms = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
+
+// The users of a listener that asks for one. scripts/components/up knows the same.
+var (
+	Admin   = User{"admin", "admin-secret"}     // may do everything
+	Worker  = User{"worker", "worker-secret"}   // may read, write and commit, and make nothing
+	Watcher = User{"watcher", "watcher-secret"} // sees topics and may not read them
+	Nobody  = User{"nobody", "nobody-secret"}   // may do nothing
+)
+
+// User is a user's name and password.
+type User struct{ Name, Password string }
+
+// PasswordFile writes the user's password to a file that is removed with the test, and returns its path.
+func (u User) PasswordFile(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "password")
+	require.NoError(t, os.WriteFile(path, []byte(u.Password+"\n"), 0o600))
+	return path
+}
+
+// TLS is a cluster whose brokers speak TLS. What a client needs lies in files, in PEM.
+type TLS struct {
+	*Cluster
+	CAFile            string // the authority that signed the brokers' certificates
+	CertFile, KeyFile string // a client's certificate by the same authority, which brokers do not ask for
+}
+
+// SASL returns the cluster with brokers that ask for a user. Its topics are made by Admin. An embedded
+// cluster is another one than c, as kfake has one kind of listener; the registry is the same.
+func (c *Cluster) SASL(t *testing.T) *Cluster {
+	t.Helper()
+	asAdmin := kgo.SASL(plain.Auth{User: Admin.Name, Pass: Admin.Password}.AsMechanism())
+	if c.Kind == Real {
+		return &Cluster{Kind: Real, Brokers: listeners(t, saslVar), Registry: c.Registry, admin: []kgo.Opt{asAdmin}}
+	}
+	allow := func(r kmsg.ACLResourceType, op kmsg.ACLOperation) kfake.ACL {
+		return kfake.ACL{Resource: r, Name: "*", Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: op, Allow: true}
+	}
+	opts := []kfake.Opt{kfake.EnableSASL(), kfake.EnableACLs()}
+	for _, m := range Mechanisms {
+		opts = append(opts,
+			kfake.Superuser(m, Admin.Name, Admin.Password),
+			kfake.User(m, Worker.Name, Worker.Password,
+				allow(kmsg.ACLResourceTypeTopic, kmsg.ACLOperationRead),
+				allow(kmsg.ACLResourceTypeTopic, kmsg.ACLOperationWrite),
+				allow(kmsg.ACLResourceTypeTopic, kmsg.ACLOperationDescribeConfigs),
+				allow(kmsg.ACLResourceTypeGroup, kmsg.ACLOperationRead)),
+			kfake.User(m, Watcher.Name, Watcher.Password, allow(kmsg.ACLResourceTypeTopic, kmsg.ACLOperationDescribe)),
+			kfake.User(m, Nobody.Name, Nobody.Password))
+	}
+	return c.beside(t, asAdmin, opts...)
+}
+
+// TLS returns the cluster with brokers that speak TLS. An embedded cluster is another one than c; the
+// registry is the same.
+func (c *Cluster) TLS(t *testing.T) *TLS {
+	t.Helper()
+	if c.Kind == Real {
+		return c.realTLS(t)
+	}
+	authority, err := embedded.NewAuthority()
+	require.NoError(t, err)
+	server, err := authority.Server()
+	require.NoError(t, err)
+	cert, key, err := authority.Issue("clickstream")
+	require.NoError(t, err)
+
+	dir := t.TempDir()
+	file := func(name string, content []byte) string {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, content, 0o600))
+		return path
+	}
+	return &TLS{
+		Cluster:  c.beside(t, kgo.DialTLSConfig(authority.Client()), kfake.TLS(server)),
+		CAFile:   file("ca.pem", authority.PEM),
+		CertFile: file("client.pem", cert),
+		KeyFile:  file("client.key", key),
+	}
+}
+
+func (c *Cluster) realTLS(t *testing.T) *TLS {
+	t.Helper()
+	secrets := os.Getenv(secretsVar)
+	require.NotEmpty(t, secrets, "%s is set, %s has to be as well", kafkaVar, secretsVar)
+	ca := filepath.Join(secrets, "ca.pem")
+	pem, err := os.ReadFile(ca)
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	require.True(t, pool.AppendCertsFromPEM(pem), "%s holds no certificate", ca)
+	trust := kgo.DialTLSConfig(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12})
+	return &TLS{
+		Cluster:  &Cluster{Kind: Real, Brokers: listeners(t, tlsVar), Registry: c.Registry, admin: []kgo.Opt{trust}},
+		CAFile:   ca,
+		CertFile: filepath.Join(secrets, "client.pem"),
+		KeyFile:  filepath.Join(secrets, "client.key"),
+	}
+}
+
+// beside starts another embedded broker with c's registry.
+func (c *Cluster) beside(t *testing.T, admin kgo.Opt, opts ...kfake.Opt) *Cluster {
+	t.Helper()
+	b, err := embedded.StartBroker(opts...)
+	require.NoError(t, err)
+	t.Cleanup(b.Close)
+	return &Cluster{
+		Kind: Embedded, Brokers: b.Addrs(), Registry: c.Registry,
+		Fakes: &Fakes{Broker: b, Registry: c.Fakes.Registry},
+		admin: []kgo.Opt{admin},
+	}
+}
+
+func listeners(t *testing.T, variable string) []string {
+	t.Helper()
+	addrs := os.Getenv(variable)
+	require.NotEmpty(t, addrs, "%s is set, %s has to be as well", kafkaVar, variable)
+	return strings.Split(addrs, ",")
+}
