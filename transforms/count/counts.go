@@ -1,0 +1,160 @@
+package count
+
+import (
+	"encoding/binary"
+	"errors"
+	"maps"
+	"slices"
+
+	"clickstream/transforms/click"
+)
+
+// Counts is page views of one window and shard, whole or a part, and where they came from. Each page stands
+// once; Views[i] is how often Pages[i] was viewed.
+type Counts struct {
+	Pages   []string
+	Views   []int64
+	Events  int64                       // the sum of Views
+	Offsets map[int32]click.OffsetRange // by partition: offsets that cover the events
+	Schemas []int32                     // ids of the schemas that they were written with, ascending
+
+	index map[string]int // where a page stands; made by the first merge
+}
+
+// Merge adds o's counts to c's. Neither may be used by anyone else; o's pages are kept.
+func (c *Counts) Merge(o Counts) {
+	if c.index == nil {
+		c.index = make(map[string]int, max(len(c.Pages), len(o.Pages)))
+		for i, p := range c.Pages {
+			c.index[p] = i
+		}
+	}
+	for i, p := range o.Pages {
+		if at, ok := c.index[p]; ok {
+			c.Views[at] += o.Views[i]
+			continue
+		}
+		c.index[p] = len(c.Pages)
+		c.Pages = append(c.Pages, p)
+		c.Views = append(c.Views, o.Views[i])
+	}
+	c.Events += o.Events
+	c.Offsets = cover(c.Offsets, o.Offsets)
+	c.Schemas = union(c.Schemas, o.Schemas)
+}
+
+func cover(a, b map[int32]click.OffsetRange) map[int32]click.OffsetRange {
+	if a == nil {
+		return maps.Clone(b)
+	}
+	for p, r := range b {
+		if had, ok := a[p]; ok {
+			r = r.Union(had)
+		}
+		a[p] = r
+	}
+	return a
+}
+
+func union(a, b []int32) []int32 {
+	for _, id := range b {
+		if at, ok := slices.BinarySearch(a, id); !ok {
+			a = slices.Insert(a, at, id)
+		}
+	}
+	return a
+}
+
+// encode writes: the number of pages; their lengths and bytes; their views; the offset ranges; the schema ids.
+// Every number is a varint. A coder of its own, since the generic one costs as much as all the rest.
+func encode(c Counts) []byte {
+	size := 4 * binary.MaxVarintLen64
+	for _, p := range c.Pages {
+		size += len(p) + 6
+	}
+	b := make([]byte, 0, size+len(c.Offsets)*16+len(c.Schemas)*4)
+	b = binary.AppendUvarint(b, uint64(len(c.Pages)))
+	for _, p := range c.Pages {
+		b = binary.AppendUvarint(b, uint64(len(p)))
+		b = append(b, p...)
+	}
+	for _, n := range c.Views {
+		b = binary.AppendUvarint(b, uint64(n))
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.Offsets)))
+	for _, p := range slices.Sorted(maps.Keys(c.Offsets)) {
+		b = binary.AppendUvarint(b, uint64(p))
+		b = binary.AppendUvarint(b, uint64(c.Offsets[p].First))
+		b = binary.AppendUvarint(b, uint64(c.Offsets[p].Next))
+	}
+	b = binary.AppendUvarint(b, uint64(len(c.Schemas)))
+	for _, id := range c.Schemas {
+		b = binary.AppendUvarint(b, uint64(id))
+	}
+	return b
+}
+
+var errEncoding = errors.New("these bytes are not encoded counts; are all workers of the same version?")
+
+// decode reads what encode wrote. The pages share one copy of b.
+func decode(b []byte) (Counts, error) {
+	d := decoder{text: string(b)}
+	n := d.length()
+	c := Counts{Pages: make([]string, n), Views: make([]int64, n)}
+	for i := range c.Pages {
+		c.Pages[i] = d.page()
+	}
+	for i := range c.Views {
+		c.Views[i] = d.number()
+		c.Events += c.Views[i]
+	}
+	n = d.length()
+	c.Offsets = make(map[int32]click.OffsetRange, n)
+	for range n {
+		p := int32(d.number())
+		c.Offsets[p] = click.OffsetRange{First: d.number(), Next: d.number()}
+	}
+	for range d.length() {
+		c.Schemas = append(c.Schemas, int32(d.number()))
+	}
+	if d.failed || len(d.text) > 0 {
+		return Counts{}, errEncoding
+	}
+	return c, nil
+}
+
+type decoder struct {
+	text   string
+	failed bool
+}
+
+func (d *decoder) number() int64 {
+	var n uint64
+	for i := 0; i < len(d.text) && i < binary.MaxVarintLen64; i++ {
+		b := d.text[i]
+		n |= uint64(b&0x7f) << (7 * i)
+		if b < 0x80 {
+			d.text = d.text[i+1:]
+			return int64(n)
+		}
+	}
+	d.text, d.failed = "", true
+	return 0
+}
+
+// length reads how many of something follow: no more than there are bytes.
+func (d *decoder) length() int {
+	n := d.number()
+	if n < 0 || n > int64(len(d.text)) {
+		d.text, d.failed = "", true
+		return 0
+	}
+	return int(n)
+}
+
+func (d *decoder) page() string {
+	n := d.length()
+	p := d.text[:n]
+	d.text = d.text[n:]
+	return p
+}

@@ -1,0 +1,174 @@
+package count
+
+import (
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+
+	"clickstream/transforms/click"
+)
+
+// Partial counts clicks per window and page in memory, until Take hands the counts over.
+//
+// It keeps a dictionary of the pages that it has met, so that a click costs one look-up and one addition,
+// whatever the number of windows, and so that a page's bytes are copied once.
+type Partial struct {
+	size   int64 // of a window, milliseconds
+	shards int
+
+	dictionary map[string]int32 // page → its number
+	pages      []string
+	shardOf    []int32 // by page number
+	windows    map[int64]*tally
+	spare      []*tally
+}
+
+// tally is the counts of one window.
+type tally struct {
+	views   []int64 // by page number; longer than needed
+	touched []int32 // the numbers of the pages with views
+	offsets map[int32]click.OffsetRange
+	schemas []int32
+}
+
+// maxDictionary is how many pages are remembered from one bundle to the next.
+const maxDictionary = 1 << 18
+
+// NewPartial returns an empty partial count in windows of size milliseconds and the given number of shards.
+func NewPartial(size int64, shards int) *Partial {
+	return &Partial{size: size, shards: shards, dictionary: map[string]int32{}, windows: map[int64]*tally{}}
+}
+
+// Add counts the clicks of b.
+func (p *Partial) Add(b click.Batch) {
+	var (
+		current *tally
+		start   int64
+	)
+	for i, page := range b.Pages {
+		if at := b.Times[i]; current == nil || at < start || at >= start+p.size {
+			start = windowStart(at, p.size)
+			current = p.window(start)
+			current.cover(b)
+		}
+		id, ok := p.dictionary[page]
+		if !ok {
+			id = p.learn(page)
+		}
+		if int(id) >= len(current.views) {
+			current.grow(len(p.pages))
+		}
+		if current.views[id] == 0 {
+			current.touched = append(current.touched, id)
+		}
+		current.views[id]++
+	}
+}
+
+// windowStart returns the start of the window that holds the event time at. Windows are aligned to the epoch.
+func windowStart(at, size int64) int64 {
+	r := at % size
+	if r < 0 {
+		r += size
+	}
+	return at - r
+}
+
+func (p *Partial) window(start int64) *tally {
+	if t := p.windows[start]; t != nil {
+		return t
+	}
+	var t *tally
+	if n := len(p.spare); n > 0 {
+		t, p.spare = p.spare[n-1], p.spare[:n-1]
+	} else {
+		t = &tally{}
+	}
+	t.offsets = map[int32]click.OffsetRange{}
+	p.windows[start] = t
+	return t
+}
+
+func (t *tally) cover(b click.Batch) {
+	r := click.OffsetRange{First: b.First, Next: b.Next}
+	if had, ok := t.offsets[b.Partition]; ok {
+		r = r.Union(had)
+	}
+	t.offsets[b.Partition] = r
+	t.schemas = union(t.schemas, b.Schemas)
+}
+
+func (t *tally) grow(n int) {
+	bigger := make([]int64, max(n, 2*len(t.views), 1024))
+	copy(bigger, t.views)
+	t.views = bigger
+}
+
+func (p *Partial) learn(page string) int32 {
+	page = strings.Clone(page)
+	id := int32(len(p.pages))
+	p.dictionary[page] = id
+	p.pages = append(p.pages, page)
+	p.shardOf = append(p.shardOf, shardOf(page, p.shards))
+	return id
+}
+
+// shardOf spreads pages over shards, the same way in every process and version: the table relies on it.
+func shardOf(page string, shards int) int32 {
+	if shards == 1 {
+		return 0
+	}
+	return int32(xxhash.Sum64String(page) % uint64(shards))
+}
+
+// Take hands the counts of each window and shard to f, in no order, and begins anew. start is the window's,
+// in milliseconds since the epoch.
+func (p *Partial) Take(f func(start int64, shard int32, c Counts)) {
+	for start, t := range p.windows {
+		for shard, c := range p.split(t) {
+			if len(c.Pages) > 0 {
+				f(start, int32(shard), c)
+			}
+		}
+		p.release(t)
+	}
+	clear(p.windows)
+	if len(p.pages) > maxDictionary {
+		*p = *NewPartial(p.size, p.shards)
+	}
+}
+
+// split makes counts of a window's tally, one a shard.
+func (p *Partial) split(t *tally) []Counts {
+	sizes := make([]int, p.shards)
+	for _, id := range t.touched {
+		sizes[p.shardOf[id]]++
+	}
+	split := make([]Counts, p.shards)
+	for shard, n := range sizes {
+		split[shard].Pages, split[shard].Views = make([]string, 0, n), make([]int64, 0, n)
+		split[shard].Offsets = cover(nil, t.offsets)
+		split[shard].Schemas = union(nil, t.schemas)
+	}
+	for _, id := range t.touched {
+		c := &split[p.shardOf[id]]
+		c.Pages = append(c.Pages, p.pages[id])
+		c.Views = append(c.Views, t.views[id])
+		c.Events += t.views[id]
+	}
+	return split
+}
+
+// maxSpare is how many tallies are kept for later windows.
+const maxSpare = 16
+
+func (p *Partial) release(t *tally) {
+	if len(p.spare) >= maxSpare {
+		return
+	}
+	for _, id := range t.touched {
+		t.views[id] = 0
+	}
+	t.touched, t.schemas = t.touched[:0], nil
+	p.spare = append(p.spare, t)
+}
