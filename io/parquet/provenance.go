@@ -1,0 +1,159 @@
+package parquet
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/parquet-go/parquet-go"
+
+	"clickstream/transforms/click"
+)
+
+// ErrForeign is returned for a Parquet file whose footer does not say what Provenance holds: another program
+// wrote it.
+var ErrForeign = errors.New("not a file of clickstream")
+
+// Provenance says where a file's rows came from. It lies in the footer's key-value metadata.
+type Provenance struct {
+	Topic   string        // clickstream.topic: the Kafka topic
+	Cluster string        // clickstream.cluster: the Kafka cluster's id
+	Window  time.Duration // clickstream.window: the window's length, as «1m0s»
+	Start   time.Time     // clickstream.window_start: RFC 3339, UTC
+	End     time.Time     // clickstream.window_end: RFC 3339, UTC, exclusive
+	Shard   int           // clickstream.shard: which of the shards, from 0
+	Shards  int           // clickstream.shards: how many shards the window is cut into
+	Events  int64         // clickstream.events: the events counted, the sum of view_count
+
+	// Offsets covers the records that the events were read from, by partition.
+	// clickstream.offsets: a JSON object, {"partition":[first,next]}.
+	Offsets map[int32]click.OffsetRange
+	Schemas []int32 // clickstream.schemas: ids of the schemas the events were written with, a JSON array
+	Version string  // clickstream.version: of the program that wrote the file
+
+	// Checksum is Checksum of the rows, as Write found them. clickstream.checksum: 16 hexadecimal digits.
+	Checksum uint64
+	// Rows is the number of rows. The footer has a field of its own for it; Write does not look at this one.
+	Rows int64
+}
+
+// field is how one part of a Provenance is written to the footer and read from it.
+type field struct {
+	key   string
+	write func(*Provenance) (string, error)
+	read  func(*Provenance, string) error
+}
+
+var fields = []field{
+	text("clickstream.topic", func(p *Provenance) *string { return &p.Topic }),
+	text("clickstream.cluster", func(p *Provenance) *string { return &p.Cluster }),
+	{
+		"clickstream.window",
+		func(p *Provenance) (string, error) { return p.Window.String(), nil },
+		func(p *Provenance, s string) (err error) { p.Window, err = time.ParseDuration(s); return err },
+	},
+	instant("clickstream.window_start", func(p *Provenance) *time.Time { return &p.Start }),
+	instant("clickstream.window_end", func(p *Provenance) *time.Time { return &p.End }),
+	number("clickstream.shard", func(p *Provenance) *int { return &p.Shard }),
+	number("clickstream.shards", func(p *Provenance) *int { return &p.Shards }),
+	{
+		"clickstream.events",
+		func(p *Provenance) (string, error) { return strconv.FormatInt(p.Events, 10), nil },
+		func(p *Provenance, s string) (err error) { p.Events, err = strconv.ParseInt(s, 10, 64); return err },
+	},
+	{"clickstream.offsets", writeOffsets, readOffsets},
+	{
+		"clickstream.schemas",
+		func(p *Provenance) (string, error) {
+			ids, err := json.Marshal(append([]int32{}, p.Schemas...))
+			return string(ids), err
+		},
+		func(p *Provenance, s string) error { return json.Unmarshal([]byte(s), &p.Schemas) },
+	},
+	text("clickstream.version", func(p *Provenance) *string { return &p.Version }),
+	{
+		"clickstream.checksum",
+		func(p *Provenance) (string, error) { return fmt.Sprintf("%016x", p.Checksum), nil },
+		func(p *Provenance, s string) (err error) { p.Checksum, err = strconv.ParseUint(s, 16, 64); return err },
+	},
+}
+
+func text(key string, of func(*Provenance) *string) field {
+	return field{
+		key,
+		func(p *Provenance) (string, error) { return *of(p), nil },
+		func(p *Provenance, s string) error { *of(p) = s; return nil },
+	}
+}
+
+func number(key string, of func(*Provenance) *int) field {
+	return field{
+		key,
+		func(p *Provenance) (string, error) { return strconv.Itoa(*of(p)), nil },
+		func(p *Provenance, s string) (err error) { *of(p), err = strconv.Atoi(s); return err },
+	}
+}
+
+func instant(key string, of func(*Provenance) *time.Time) field {
+	return field{
+		key,
+		func(p *Provenance) (string, error) { return of(p).UTC().Format(time.RFC3339Nano), nil },
+		func(p *Provenance, s string) (err error) {
+			*of(p), err = time.Parse(time.RFC3339Nano, s)
+			return err
+		},
+	}
+}
+
+func writeOffsets(p *Provenance) (string, error) {
+	b := []byte{'{'}
+	for i, partition := range slices.Sorted(maps.Keys(p.Offsets)) {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = fmt.Appendf(b, `"%d":[%d,%d]`, partition, p.Offsets[partition].First, p.Offsets[partition].Next)
+	}
+	return string(append(b, '}')), nil
+}
+
+func readOffsets(p *Provenance, s string) error {
+	var pairs map[int32][2]int64
+	if err := json.Unmarshal([]byte(s), &pairs); err != nil {
+		return err
+	}
+	p.Offsets = make(map[int32]click.OffsetRange, len(pairs))
+	for partition, o := range pairs {
+		p.Offsets[partition] = click.OffsetRange{First: o[0], Next: o[1]}
+	}
+	return nil
+}
+
+// ReadProvenance returns what the footer of the file in r, size bytes long, says of its rows, and reads
+// nothing but the footer. The error is ErrForeign when the file is Parquet of another program.
+func ReadProvenance(r io.ReaderAt, size int64) (Provenance, error) {
+	f, err := openFile(r, size,
+		parquet.SkipPageIndex(true), parquet.OptimisticRead(true), parquet.ReadBufferSize(4<<10))
+	if err != nil {
+		return Provenance{}, err
+	}
+	return provenanceOf(f)
+}
+
+func provenanceOf(f *parquet.File) (Provenance, error) {
+	p := Provenance{Rows: f.NumRows()}
+	for _, part := range fields {
+		value, ok := f.Lookup(part.key)
+		if !ok {
+			return Provenance{}, fmt.Errorf("%w: its footer has no %s", ErrForeign, part.key)
+		}
+		if err := part.read(&p, value); err != nil {
+			return Provenance{}, fmt.Errorf("%s in the parquet footer is %q: %w", part.key, value, err)
+		}
+	}
+	return p, nil
+}

@@ -1,0 +1,55 @@
+// Package parquet writes the rows of one window of one shard to a Parquet file, with where they came from
+// in its footer, and reads both back. The format is https://github.com/apache/parquet-format.
+package parquet
+
+import (
+	"github.com/parquet-go/parquet-go"
+	"github.com/parquet-go/parquet-go/compress/zstd"
+)
+
+// row is a row as it lies in the file. The instants are in microseconds since the epoch, UTC. Columns stand in
+// the order of the fields; window_date is none of them, as the folder's name says it.
+//
+// The window's columns hold one value each: a dictionary of one entry makes them 60 bytes, whatever the rows.
+// Sorted pages share their beginnings, which DELTA_BYTE_ARRAY leaves out. DuckDB, Arrow, delta-rs and Spark
+// read these encodings.
+type row struct {
+	WindowStart int64  `parquet:"window_start,timestamp(microsecond:utc),dict"`
+	WindowEnd   int64  `parquet:"window_end,timestamp(microsecond:utc),dict"`
+	PageURL     string `parquet:"page_url,delta"`
+	ViewCount   int64  `parquet:"view_count,delta"`
+}
+
+// The columns, by their place in a row.
+const (
+	windowStart = iota
+	windowEnd
+	pageURL
+	viewCount
+)
+
+const (
+	// maxRowGroup is the most rows of a row group. A reader may hold a whole row group: a million rows of
+	// usual pages are some 60 MB.
+	maxRowGroup = 1 << 20
+	// pageBuffer is the size in bytes of a data page before it is encoded: the step in which the page index
+	// leads to a row, and half of what a pooled writer holds for a column.
+	pageBuffer = 128 << 10
+)
+
+var (
+	schema = parquet.NewSchema("page_views", parquet.SchemaOf(row{}))
+	codec  = &zstd.Codec{Level: zstd.SpeedFastest}
+)
+
+// newWriter returns a writer to nowhere, to be reset to a file.
+func newWriter() *parquet.GenericWriter[row] {
+	return parquet.NewGenericWriter[row](nil, schema,
+		parquet.Compression(codec),
+		parquet.PageBufferSize(pageBuffer),
+		// The page index holds each page's bounds already; those in page headers only cost bytes.
+		parquet.DataPageStatistics(false),
+		parquet.SortingWriterConfig(parquet.SortingColumns(
+			parquet.Ascending("window_start"), parquet.Ascending("page_url"))),
+	)
+}
