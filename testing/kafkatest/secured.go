@@ -1,14 +1,17 @@
 package kafkatest
 
 import (
+	"bytes"
 	"crypto/tls"
 	"crypto/x509"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -47,7 +50,8 @@ type TLS struct {
 }
 
 // SASL returns the cluster with brokers that ask for a user. Its topics are made by Admin. An embedded
-// cluster is another one than c, as kfake has one kind of listener; the registry is the same.
+// cluster is another one than c, as kfake has one kind of listener; the registry is the same. It refuses a
+// wrong password as Kafka does for PLAIN only: for SCRAM it closes the connection.
 func (c *Cluster) SASL(t *testing.T) *Cluster {
 	t.Helper()
 	asAdmin := kgo.SASL(plain.Auth{User: Admin.Name, Pass: Admin.Password}.AsMechanism())
@@ -69,7 +73,29 @@ func (c *Cluster) SASL(t *testing.T) *Cluster {
 			kfake.User(m, Watcher.Name, Watcher.Password, allow(kmsg.ACLResourceTypeTopic, kmsg.ACLOperationDescribe)),
 			kfake.User(m, Nobody.Name, Nobody.Password))
 	}
-	return c.beside(t, asAdmin, opts...)
+	b := c.beside(t, asAdmin, opts...)
+	refusePlainly(b.Fakes.Broker)
+	return b
+}
+
+// refusePlainly makes the broker answer a wrong user or password of PLAIN as Kafka does. kfake closes the
+// connection without a word, and still does so for SCRAM.
+func refusePlainly(b *embedded.Broker) {
+	b.ControlKey(kmsg.SASLAuthenticate.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		b.KeepControl()
+		message := bytes.Split(req.(*kmsg.SASLAuthenticateRequest).SASLAuthBytes, []byte{0}) // authorization id, user, password
+		if len(message) != 3 {
+			return nil, nil, false
+		}
+		user := User{string(message[1]), string(message[2])}
+		if slices.Contains([]User{Admin, Worker, Watcher, Nobody}, user) {
+			return nil, nil, false
+		}
+		resp := req.ResponseKind().(*kmsg.SASLAuthenticateResponse)
+		resp.ErrorCode = kerr.SaslAuthenticationFailed.Code
+		resp.ErrorMessage = kmsg.StringPtr("Authentication failed: Invalid username or password")
+		return resp, nil, true
+	})
 }
 
 // TLS returns the cluster with brokers that speak TLS. An embedded cluster is another one than c; the
