@@ -32,19 +32,21 @@ func provenance(views map[string]int64) parquet.Provenance {
 	return p
 }
 
-// zipf returns views of n pages as a shop would have them.
-func zipf(n int) map[string]int64 {
+// shop returns views of n pages as a shop would have them: a few kinds, ids without order, counts by Zipf.
+func shop(n int) map[string]int64 {
 	r := rand.New(rand.NewPCG(1, 2))
+	kinds := []string{"products", "products", "products", "category", "blog/2026", "users/profile"}
 	views := make(map[string]int64, n)
-	for i := range n {
-		views[fmt.Sprintf("https://shop.example.com/products/%06d", i)] = 1 + int64(float64(n)/math.Pow(float64(i+1), 1.1)*r.Float64())
+	for len(views) < n {
+		page := fmt.Sprintf("https://shop.example.com/%s/%d", kinds[r.IntN(len(kinds))], r.IntN(10_000_000))
+		views[page] = 1 + int64(float64(n)/math.Pow(float64(len(views)+1), 1.1))
 	}
 	return views
 }
 
 func BenchmarkWrite(b *testing.B) {
 	for _, n := range []int{0, 1000, 100_000} {
-		views := zipf(n)
+		views := shop(n)
 		p := provenance(views)
 		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
 			var size bytes.Buffer
