@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -19,6 +20,8 @@ import (
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 )
+
+const dialTimeout = 5 * time.Second
 
 // DefaultRetryTimeout is how long a broker may be out of reach where a Connection names no limit.
 const DefaultRetryTimeout = 30 * time.Second
@@ -61,6 +64,7 @@ func (c Connection) options() ([]kgo.Opt, *logger, error) {
 		kgo.SeedBrokers(seeds...),
 		kgo.ClientID("clickstream"),
 		kgo.RetryTimeout(c.retryTimeout()),
+		kgo.DialTimeout(dialTimeout),
 		kgo.WithLogger(log),
 	}
 	if c.usesTLS() {
@@ -68,7 +72,7 @@ func (c Connection) options() ([]kgo.Opt, *logger, error) {
 		if err != nil {
 			return nil, nil, err
 		}
-		opts = append(opts, kgo.DialTLSConfig(conf))
+		opts = append(opts, kgo.Dialer(tlsDialer(conf)))
 	}
 	if c.SASLMechanism != "" {
 		m, err := c.mechanism()
@@ -202,6 +206,42 @@ func (c Connection) tlsConfig() (*tls.Config, error) {
 	}
 	conf.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return load() }
 	return conf, nil
+}
+
+// handshakeTimeout is short, as a plaintext listener may leave a TLS greeting unanswered.
+const handshakeTimeout = 5 * time.Second
+
+// handshakeError is a TLS handshake that failed on a connection that was made.
+type handshakeError struct {
+	addr string
+	err  error
+}
+
+func (e *handshakeError) Error() string { return "TLS handshake with " + e.addr + ": " + e.err.Error() }
+func (e *handshakeError) Unwrap() error { return e.err }
+
+// tlsDialer does as kgo.DialTLSConfig, but tells a failed handshake from a failed dial.
+func tlsDialer(conf *tls.Config) func(context.Context, string, string) (net.Conn, error) {
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	return func(ctx context.Context, network, addr string) (net.Conn, error) {
+		host, _, err := net.SplitHostPort(addr)
+		if err != nil {
+			return nil, fmt.Errorf("broker %s: %w", addr, err)
+		}
+		raw, err := dialer.DialContext(ctx, network, addr)
+		if err != nil {
+			return nil, err
+		}
+		own := conf.Clone()
+		own.ServerName = host
+		conn := tls.Client(raw, own)
+		ctx, cancel := context.WithTimeout(ctx, handshakeTimeout)
+		defer cancel()
+		if err := conn.HandshakeContext(ctx); err != nil {
+			return nil, &handshakeError{addr, errors.Join(err, raw.Close())}
+		}
+		return conn, nil
+	}
 }
 
 func (c Connection) mechanism() (sasl.Mechanism, error) {

@@ -55,7 +55,7 @@ func (c Connection) Explain(err error, d Doing) error {
 	if err == nil || isExplained(err) {
 		return err
 	}
-	for _, about := range []func(error, Doing) *fault{c.aboutSASL, c.aboutAccess, c.aboutTLS, c.aboutEOF, c.aboutReach} {
+	for _, about := range []func(error, Doing) *fault{c.aboutSASL, c.aboutAccess, c.aboutTLS, c.aboutClosing, c.aboutReach} {
 		if f := about(err, d); f != nil {
 			return f
 		}
@@ -145,7 +145,7 @@ func (c Connection) aboutTLS(err error, _ Doing) *fault {
 		host      x509.HostnameError
 		invalid   x509.CertificateInvalidError
 		record    tls.RecordHeaderError
-		alert     tls.AlertError
+		alert     = alertOf(err)
 	)
 	switch {
 	case errors.As(err, &authority):
@@ -158,36 +158,66 @@ func (c Connection) aboutTLS(err error, _ Doing) *fault {
 	case errors.As(err, &invalid):
 		return c.refused(err, "the broker's certificate is not valid: %s", invalid.Error())
 	case errors.As(err, &record):
-		return c.refused(err, "the broker does not speak TLS on this port; leave out --tls and the --tls- files, or use the port of a TLS listener")
-	case errors.As(err, &alert) && c.TLSCert == "":
-		return c.refused(err, "the broker ended the TLS handshake (%s); if it wants a client certificate, set --tls-cert and --tls-key", alert.Error())
-	case errors.As(err, &alert):
-		return c.refused(err, "the broker ended the TLS handshake (%s); is --tls-cert %s signed by an authority that it trusts?", alert.Error(), c.TLSCert)
+		return c.notTLS(err)
+	case isOversized(err) && strings.Contains(err.Error(), "tls alert"):
+		return c.refused(err, "the broker speaks TLS on this port; set --tls or --tls-ca, or use the port of a plaintext listener")
+	case isOversized(err):
+		return c.refused(err, "this is no Kafka broker, or not a plaintext listener of one; is the port in --brokers right?")
+	case alert != "" && c.TLSCert == "":
+		return c.refused(err, "the broker ended the TLS handshake (%s); if it wants a client certificate, set --tls-cert and --tls-key", alert)
+	case alert != "":
+		return c.refused(err, "the broker ended the TLS handshake (%s); is --tls-cert %s signed by an authority that it trusts?", alert, c.TLSCert)
 	}
 	return nil
 }
 
-// aboutEOF reads a connection that the broker closed before its first answer: brokers do not say why, but
-// where they do it tells TLS and SASL apart. A proxy with nobody behind it does the same, so it is only
+// aboutClosing reads a connection that the broker closed before its first answer. Brokers do not say why,
+// but when they do it tells TLS and SASL apart. A proxy with nobody behind it does the same, so it is only
 // final when it happens again and again: see reach.
-func (c Connection) aboutEOF(err error, _ Doing) *fault {
-	var first *kgo.ErrFirstReadEOF
-	if !errors.As(err, &first) && !isOversized(err) {
+func (c Connection) aboutClosing(err error, _ Doing) *fault {
+	if !closedAtOnce(err) {
 		return nil
 	}
+	var first *kgo.ErrFirstReadEOF
 	switch {
-	case first != nil && strings.Contains(first.Error(), "is SASL missing?"):
-		if c.SASLMechanism == "" {
-			return c.needsSASL(err)
-		}
-		return c.refused(err, "the broker closed the connection after SASL %s; check --sasl-mechanism and the broker's log", c.SASLMechanism)
+	case errors.As(err, &first) && strings.Contains(first.Error(), saslMissing) && c.SASLMechanism == "":
+		return c.needsSASL(err)
 	case c.usesTLS():
-		return c.refused(err, "the broker closed the connection in the TLS handshake; it seems not to speak TLS on this port: leave out --tls and the --tls- files, or use the port of a TLS listener")
+		return c.notTLS(err)
 	}
 	return c.refused(err, "the broker closed the connection at the first request; it seems to speak TLS on this port: set --tls or --tls-ca, or use the port of a plaintext listener")
 }
 
-// isOversized recognizes a TLS alert that is read as the length of a plaintext answer.
+func (c Connection) notTLS(err error) *fault {
+	return c.refused(err, "the broker does not answer the TLS handshake; it seems not to speak TLS on this port: leave out --tls and the --tls- files, or use the port of a TLS listener")
+}
+
+// saslMissing is how the client marks a connection that was closed at the first request after its set-up.
+const saslMissing = "is SASL missing?"
+
+// closedAtOnce recognizes a connection that was made and then closed, reset or left without an answer in its
+// first exchange.
+func closedAtOnce(err error) bool {
+	var (
+		first     *kgo.ErrFirstReadEOF
+		handshake *handshakeError
+		op        *net.OpError
+	)
+	return errors.As(err, &first) || errors.As(err, &handshake) ||
+		errors.As(err, &op) && op.Op == "read" && errors.Is(err, syscall.ECONNRESET)
+}
+
+// alertOf returns what the other side of a TLS connection gave as its reason to end it, or nothing. The
+// alert's own type is not exported.
+func alertOf(err error) string {
+	var op *net.OpError
+	if errors.As(err, &op) && op.Op == "remote error" {
+		return op.Err.Error()
+	}
+	return ""
+}
+
+// isOversized recognizes what is no answer of Kafka's, read as the length of one.
 func isOversized(err error) bool {
 	return strings.Contains(err.Error(), "invalid large response size")
 }
@@ -268,29 +298,26 @@ func (c Connection) reach(ctx context.Context, cl *kgo.Client) error {
 		warned time.Time
 	)
 	for {
-		attempt, cancel := context.WithDeadline(ctx, start.Add(limit))
-		err := answers(attempt, cl)
-		cancel()
+		err := attempt(ctx, start.Add(limit), cl)
 		if err == nil {
 			return nil
 		}
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped while reaching Kafka at %s: %w", c.where(), context.Cause(ctx))
 		}
-		explained := c.Explain(err, Doing{})
-		if first := (*kgo.ErrFirstReadEOF)(nil); errors.As(err, &first) {
+		explained, final := c.explainFirst(err)
+		if !final && errors.Is(explained, ErrRefused) {
 			closed++
 		} else {
 			closed = 0
 		}
-		final := !errors.Is(explained, ErrUnreachable) && (closed == 0 || closed >= closedTimes)
-		if final && closed == 0 || closed >= closedTimes {
+		if final || closed == closedTimes {
 			return explained
 		}
 		if time.Since(start)+pause >= limit {
 			return gaveUp(explained, limit)
 		}
-		if time.Since(warned) >= warnEvery {
+		if errors.Is(explained, ErrUnreachable) && time.Since(warned) >= warnEvery {
 			slog.Warn("waiting for Kafka", "error", explained, "gives_up_in", (limit - time.Since(start)).Round(time.Second))
 			warned = time.Now()
 		}
@@ -300,6 +327,38 @@ func (c Connection) reach(ctx context.Context, cl *kgo.Client) error {
 		}
 		pause = min(2*pause, lastPause)
 	}
+}
+
+// attempt asks once, until the deadline at most: the client itself does not give up on a silent connection
+// before its own timeouts.
+func attempt(ctx context.Context, deadline time.Time, cl *kgo.Client) error {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
+	defer cancel()
+	done := make(chan error, 1)
+	go func() { done <- answers(ctx, cl) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// explainFirst explains an error of the first exchange with a broker, and tells whether trying again is of
+// no use. A connection that was merely cut may be a mismatch or a broker that is just starting.
+func (c Connection) explainFirst(err error) (explained error, final bool) {
+	var (
+		first  *kgo.ErrFirstReadEOF
+		verify *tls.CertificateVerificationError
+		record tls.RecordHeaderError
+	)
+	if c.SASLMechanism != "" && errors.Is(err, io.EOF) && (!errors.As(err, &first) || strings.Contains(first.Error(), saslMissing)) {
+		// Kafka answers a wrong password, but some of its likes hang up.
+		return c.refused(err, "the broker closed the connection in SASL authentication, most likely for a wrong SASL user or password for user %s (%s); check --sasl-user, --sasl-mechanism and the content of --sasl-password-file %s", c.SASLUser, c.SASLMechanism, c.SASLPasswordFile), false
+	}
+	explained = c.Explain(err, Doing{})
+	cut := closedAtOnce(err) && !errors.As(err, &verify) && !errors.As(err, &record) && alertOf(err) == ""
+	return explained, !cut && !errors.Is(explained, ErrUnreachable)
 }
 
 // gaveUp puts how long it was tried behind the cause and before the way out.
