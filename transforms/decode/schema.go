@@ -1,0 +1,107 @@
+package decode
+
+import (
+	"strings"
+
+	"github.com/twmb/avro"
+)
+
+// unitsPerMillisecond tells how the logical types of a long count time. Others are ignored, as Avro wants
+// it, and the number is taken for milliseconds. Local timestamps are not here: they name no instant.
+// https://avro.apache.org/docs/1.12.0/specification/#timestamps
+var unitsPerMillisecond = map[string]int64{
+	"":                 1,
+	"timestamp-millis": 1,
+	"timestamp-micros": 1_000,
+	"timestamp-nanos":  1_000_000,
+}
+
+// logicalType returns the logical type of a long that is, or is a branch of, the field's type: the
+// type's own, or else the one beside the field's "type", where the registry's producers put it.
+func logicalType(f *avro.SchemaField, n *avro.SchemaNode) string {
+	name := n.LogicalType
+	if name == "" {
+		name, _ = f.Props["logicalType"].(string)
+	}
+	if _, ok := unitsPerMillisecond[name]; ok || strings.HasPrefix(name, "local-timestamp-") {
+		return name
+	}
+	return ""
+}
+
+// wanted names the type that a field is to have.
+func wanted(f field) string {
+	switch f {
+	case timestamp:
+		return "long in timestamp-millis, -micros or -nanos"
+	case sessionID:
+		return "null or string"
+	default:
+		return "string"
+	}
+}
+
+// describe names a writer's type for a message.
+func describe(n *avro.SchemaNode) string {
+	switch {
+	case n.Type == "union":
+		branches := make([]string, len(n.Branches))
+		for i := range n.Branches {
+			branches[i] = describe(&n.Branches[i])
+		}
+		return "[" + strings.Join(branches, ", ") + "]"
+	case n.Name != "":
+		return n.Type + " " + fullName(n)
+	case n.LogicalType != "":
+		return n.Type + " (" + n.LogicalType + ")"
+	default:
+		return n.Type
+	}
+}
+
+// describeIn names the type n of a field f, with the logical type that stands beside it.
+func describeIn(f *avro.SchemaField, n *avro.SchemaNode) string {
+	if name, ok := f.Props["logicalType"].(string); ok && n.LogicalType == "" && n.Type != "union" {
+		return describe(n) + " (" + name + ")"
+	}
+	return describe(n)
+}
+
+// emptiness says whether a record takes no bytes, once that is known.
+type emptiness uint8
+
+const (
+	unknownYet emptiness = iota
+	beingFound
+	neverEmpty
+	alwaysEmpty
+)
+
+// prune makes steps that read nothing skipNothing, all through s. What is left takes at least a byte, so
+// that a value's length bounds the work on it: a record of records of … of nothing has exponentially many
+// fields, and an array of nulls as many items as it says.
+func (k *compiler) prune(s *step) {
+	for i := range s.steps {
+		k.prune(&s.steps[i])
+	}
+	if s.op == skipRecord && k.empty(s.of) || s.op == skipFixed && s.size == 0 {
+		*s = step{op: skipNothing}
+	}
+}
+
+// empty reports whether r takes no bytes, and prunes its fields.
+func (k *compiler) empty(r *record) bool {
+	if r.state == unknownYet {
+		// A record that holds itself has no end but through a union, an array or a map, which take a byte.
+		r.state = beingFound
+		state := alwaysEmpty
+		for i := range r.steps {
+			k.prune(&r.steps[i])
+			if r.steps[i].op != skipNothing {
+				state = neverEmpty
+			}
+		}
+		r.state = state
+	}
+	return r.state == alwaysEmpty
+}
