@@ -3,6 +3,8 @@
 package parquet
 
 import (
+	"io"
+
 	"github.com/parquet-go/parquet-go"
 	"github.com/parquet-go/parquet-go/compress/zstd"
 )
@@ -10,14 +12,15 @@ import (
 // row is a row as it lies in the file. The instants are in microseconds since the epoch, UTC. Columns stand in
 // the order of the fields; window_date is none of them, as the folder's name says it.
 //
-// The window's columns hold one value each: a dictionary of one entry makes them 60 bytes, whatever the rows.
-// Sorted pages share their beginnings, which DELTA_BYTE_ARRAY leaves out. DuckDB, Arrow, delta-rs and Spark
-// read these encodings.
+// The window's columns hold one value each, which a dictionary makes nearly free. Sorted pages share their
+// beginnings, which DELTA_BYTE_ARRAY leaves out: 0.38 MB for 100,000 of a shop's, 0.51 MB without. Few
+// different counts make up most rows: 0.33 MB with a dictionary of them, 0.38 MB with deltas. DuckDB, Arrow
+// and Spark read these encodings.
 type row struct {
 	WindowStart int64  `parquet:"window_start,timestamp(microsecond:utc),dict"`
 	WindowEnd   int64  `parquet:"window_end,timestamp(microsecond:utc),dict"`
 	PageURL     string `parquet:"page_url,delta"`
-	ViewCount   int64  `parquet:"view_count,delta"`
+	ViewCount   int64  `parquet:"view_count,dict"`
 }
 
 // The columns, by their place in a row.
@@ -33,22 +36,26 @@ const (
 	// usual pages are some 60 MB.
 	maxRowGroup = 1 << 20
 	// pageBuffer is the size in bytes of a data page before it is encoded: the step in which the page index
-	// leads to a row, and half of what a pooled writer holds for a column.
-	pageBuffer = 128 << 10
+	// leads to a row, and what a writer holds for a column.
+	pageBuffer = 64 << 10
+	// maxDictionary is the size in bytes past which view_count gives up its dictionary: 32,768 different counts.
+	maxDictionary = 256 << 10
 )
 
 var (
 	schema = parquet.NewSchema("page_views", parquet.SchemaOf(row{}))
-	codec  = &zstd.Codec{Level: zstd.SpeedFastest}
+	codec  = &zstd.Codec{Level: zstd.SpeedDefault}
 )
 
-// newWriter returns a writer to nowhere, to be reset to a file.
-func newWriter() *parquet.GenericWriter[row] {
-	return parquet.NewGenericWriter[row](nil, schema,
+// newWriter returns a writer of one file to w. A writer that is reset to a second file loses the columns'
+// names in it (parquet-go issue 602), so each file has its own.
+func newWriter(w io.Writer) *parquet.GenericWriter[row] {
+	return parquet.NewGenericWriter[row](w, schema,
 		parquet.Compression(codec),
 		parquet.PageBufferSize(pageBuffer),
 		// The page index holds each page's bounds already; those in page headers only cost bytes.
 		parquet.DataPageStatistics(false),
+		parquet.DictionaryMaxBytes(maxDictionary),
 		parquet.SortingWriterConfig(parquet.SortingColumns(
 			parquet.Ascending("window_start"), parquet.Ascending("page_url"))),
 	)

@@ -20,17 +20,11 @@ import (
 // fault of the program and an error, and nothing is written then. Other errors are those of w.
 func Write(w io.Writer, views map[string]int64, p Provenance) error {
 	b := builders.Get().(*builder)
+	defer b.done()
 	if err := b.take(views, &p); err != nil {
-		b.forget()
-		builders.Put(b)
 		return err
 	}
-	if err := b.write(w, &p); err != nil {
-		return err // b may hold half a file: leave it to the garbage collector
-	}
-	b.forget()
-	builders.Put(b)
-	return nil
+	return b.write(w, &p)
 }
 
 // Checksum returns a sum of the rows that any order of them gives. Two windows of equal events and equal
@@ -59,16 +53,14 @@ const chunk = 512
 // chunkBytes ends a chunk early when its pages are long.
 const chunkBytes = pageBuffer / 2
 
-// builder is what writing a file needs and the next file can use again. Making one costs about 200 allocations
-// and 1 MB.
+// builder is what writing a file needs and the next file can use again.
 type builder struct {
-	file   *parquet.GenericWriter[row]
 	rows   []pageViews
 	sorter sorter
 	values [chunk]parquet.Value
 }
 
-var builders = sync.Pool{New: func() any { return &builder{file: newWriter()} }}
+var builders = sync.Pool{New: func() any { return new(builder) }}
 
 // maxPooledRows is the most rows whose space a pooled builder keeps: 80 bytes a row.
 const maxPooledRows = 1 << 18
@@ -96,40 +88,39 @@ func (b *builder) take(views map[string]int64, p *Provenance) error {
 	return nil
 }
 
-// forget lets go of the pages, which may be all that keeps a large map's strings alive.
-func (b *builder) forget() {
+// done gives b back, without the pages: it may be all that keeps a large map's strings alive.
+func (b *builder) done() {
 	clear(b.rows)
 	if cap(b.rows) > maxPooledRows {
 		b.rows, b.sorter = nil, sorter{}
 	}
 	clear(b.values[:])
-	b.file.Reset(nil)
+	builders.Put(b)
 }
 
 // write writes b.rows as one file.
 func (b *builder) write(w io.Writer, p *Provenance) error {
-	b.file.Reset(w)
+	file := newWriter(w)
 	for _, f := range fields {
 		value, err := f.write(p)
 		if err != nil {
 			return fmt.Errorf("parquet footer: %s: %w", f.key, err)
 		}
-		b.file.SetKeyValueMetadata(f.key, value)
+		file.SetKeyValueMetadata(f.key, value)
 	}
 	for group := range slices.Chunk(b.rows, maxRowGroup) {
-		if err := b.writeGroup(group, p); err != nil {
+		if err := b.writeGroup(file.ColumnWriters(), group, p); err != nil {
 			return err
 		}
-		if err := b.file.Flush(); err != nil {
+		if err := file.Flush(); err != nil {
 			return err
 		}
 	}
-	return b.file.Close()
+	return file.Close()
 }
 
 // writeGroup writes rows column by column, which costs a fifth of writing them as structs.
-func (b *builder) writeGroup(rows []pageViews, p *Provenance) error {
-	columns := b.file.ColumnWriters()
+func (b *builder) writeGroup(columns []*parquet.ColumnWriter, rows []pageViews, p *Provenance) error {
 	if err := b.fill(columns[windowStart], len(rows), p.Start.UnixMicro()); err != nil {
 		return err
 	}
