@@ -45,15 +45,19 @@ func StartEmbedded(t *testing.T) *Cluster {
 // FindReal returns the real cluster, and skips the test where there is none; under CI=true it fails it.
 func FindReal(t *testing.T) *Cluster {
 	t.Helper()
-	brokers := os.Getenv(kafkaVar)
-	if brokers == "" {
-		missing := kafkaVar + " names no broker; scripts/components/up starts one and prints the line that sets it"
+	return &Cluster{Kind: Real, Brokers: strings.Split(named(t, kafkaVar), ","), Registry: named(t, registryVar)}
+}
+
+// named returns what the environment says of the real cluster, and skips the test where it says nothing.
+func named(t *testing.T, variable string) string {
+	t.Helper()
+	value := os.Getenv(variable)
+	if value == "" {
+		missing := variable + " is not set; scripts/components/up starts a broker and a registry and writes the file that sets it"
 		if os.Getenv("CI") == "true" {
 			t.Fatal(missing)
 		}
 		t.Skip(missing)
 	}
-	registry := os.Getenv(registryVar)
-	require.NotEmpty(t, registry, "%s is set, %s has to be as well", kafkaVar, registryVar)
-	return &Cluster{Kind: Real, Brokers: strings.Split(brokers, ","), Registry: registry}
+	return value
 }

@@ -9,8 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -56,7 +59,9 @@ func (c *Cluster) SASL(t *testing.T) *Cluster {
 	t.Helper()
 	asAdmin := kgo.SASL(plain.Auth{User: Admin.Name, Pass: Admin.Password}.AsMechanism())
 	if c.Kind == Real {
-		return &Cluster{Kind: Real, Brokers: listeners(t, saslVar), Registry: c.Registry, admin: []kgo.Opt{asAdmin}}
+		real := &Cluster{Kind: Real, Brokers: strings.Split(named(t, saslVar), ","), Registry: c.Registry, admin: []kgo.Opt{asAdmin}}
+		real.permit(t)
+		return real
 	}
 	allow := func(r kmsg.ACLResourceType, op kmsg.ACLOperation) kfake.ACL {
 		return kfake.ACL{Resource: r, Name: "*", Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: op, Allow: true}
@@ -98,6 +103,34 @@ func refusePlainly(b *embedded.Broker) {
 	})
 }
 
+// permit gives the users of the real cluster what the embedded one gives them, and waits until the broker
+// knows. It changes nothing where they have it.
+func (c *Cluster) permit(t *testing.T) {
+	t.Helper()
+	ctx, cancel := within(t)
+	defer cancel()
+	adm := kadm.NewClient(c.Client(t))
+	worker := kadm.NewACLs().Topics("*").Groups("*").Allow("User:" + Worker.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
+	watcher := kadm.NewACLs().Topics("*").Allow("User:" + Watcher.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
+	for _, acl := range []*kadm.ACLBuilder{
+		worker.Operations(kadm.OpRead, kadm.OpWrite, kadm.OpDescribeConfigs),
+		watcher.Operations(kadm.OpDescribe),
+	} {
+		created, err := adm.CreateACLs(ctx, acl)
+		require.NoError(t, err)
+		for _, a := range created {
+			require.NoError(t, a.Err)
+		}
+		require.EventuallyWithT(t, func(t *assert.CollectT) {
+			known, err := adm.DescribeACLs(ctx, acl)
+			require.NoError(t, err)
+			for _, k := range known {
+				assert.NotEmpty(t, k.Described, "%v", k.Operation)
+			}
+		}, patience, 20*time.Millisecond)
+	}
+}
+
 // TLS returns the cluster with brokers that speak TLS. An embedded cluster is another one than c; the
 // registry is the same.
 func (c *Cluster) TLS(t *testing.T) *TLS {
@@ -128,8 +161,7 @@ func (c *Cluster) TLS(t *testing.T) *TLS {
 
 func (c *Cluster) realTLS(t *testing.T) *TLS {
 	t.Helper()
-	secrets := os.Getenv(secretsVar)
-	require.NotEmpty(t, secrets, "%s is set, %s has to be as well", kafkaVar, secretsVar)
+	secrets := named(t, secretsVar)
 	ca := filepath.Join(secrets, "ca.pem")
 	pem, err := os.ReadFile(ca)
 	require.NoError(t, err)
@@ -137,7 +169,7 @@ func (c *Cluster) realTLS(t *testing.T) *TLS {
 	require.True(t, pool.AppendCertsFromPEM(pem), "%s holds no certificate", ca)
 	trust := kgo.DialTLSConfig(&tls.Config{RootCAs: pool, MinVersion: tls.VersionTLS12})
 	return &TLS{
-		Cluster:  &Cluster{Kind: Real, Brokers: listeners(t, tlsVar), Registry: c.Registry, admin: []kgo.Opt{trust}},
+		Cluster:  &Cluster{Kind: Real, Brokers: strings.Split(named(t, tlsVar), ","), Registry: c.Registry, admin: []kgo.Opt{trust}},
 		CAFile:   ca,
 		CertFile: filepath.Join(secrets, "client.pem"),
 		KeyFile:  filepath.Join(secrets, "client.key"),
@@ -155,11 +187,4 @@ func (c *Cluster) beside(t *testing.T, admin kgo.Opt, opts ...kfake.Opt) *Cluste
 		Fakes: &Fakes{Broker: b, Registry: c.Fakes.Registry},
 		admin: []kgo.Opt{admin},
 	}
-}
-
-func listeners(t *testing.T, variable string) []string {
-	t.Helper()
-	addrs := os.Getenv(variable)
-	require.NotEmpty(t, addrs, "%s is set, %s has to be as well", kafkaVar, variable)
-	return strings.Split(addrs, ",")
 }
