@@ -99,9 +99,3 @@ func (w *Watermark) Advance(now time.Time) int64 {
 
 // Reported returns what Advance last returned.
 func (w *Watermark) Reported() int64 { return w.reported }
-
-// TooLate tells whether the window that ends at end (milliseconds since the epoch) is final: allowed lateness
-// past its end, the watermark that was last reported has gone by. The runner would drop such an event silently.
-func (w *Watermark) TooLate(end int64, allowedLateness time.Duration) bool {
-	return w.reported != NoTime && end+allowedLateness.Milliseconds() <= w.reported
-}

@@ -44,7 +44,7 @@ type Header struct {
 
 // Reject is a record that could not be counted: the original bytes, where they stood, and why.
 type Reject struct {
-	Fault
+	Fault     Fault
 	Topic     string
 	Partition int32
 	Offset    int64

@@ -1,0 +1,145 @@
+// Package launch runs a built pipeline on a runner, follows it, and tells how it ended.
+package launch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime/graphx"
+	jobpb "github.com/apache/beam/sdks/v2/go/pkg/beam/model/jobmanagement_v1"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners/universal/extworker"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners/universal/runnerlib"
+)
+
+// ErrCancelled is returned when a pipeline was stopped before its end.
+var ErrCancelled = errors.New("the pipeline was stopped")
+
+// submit runs p on the job service behind client, with workers in this process, until it ends. If ctx ends
+// first, the job is cancelled, and ErrCancelled is returned.
+func submit(ctx context.Context, client jobpb.JobServiceClient, name string, p *beam.Pipeline) error {
+	workers, err := extworker.StartLoopback(ctx, 0)
+	if err != nil {
+		return fmt.Errorf("start the worker pool of this process: %w", err)
+	}
+	defer func() {
+		if err := workers.Stop(context.WithoutCancel(ctx)); err != nil {
+			slog.Debug("the worker pool did not stop", "error", err)
+		}
+	}()
+	job, err := start(ctx, client, workers, name, p)
+	if err != nil {
+		return err
+	}
+	stop := context.AfterFunc(ctx, func() { cancel(context.WithoutCancel(ctx), client, job) })
+	defer stop()
+	err = follow(context.WithoutCancel(ctx), client, job)
+	if ctx.Err() != nil {
+		return ErrCancelled
+	}
+	return err
+}
+
+// start prepares, stages and submits p, and returns the job's id.
+func start(ctx context.Context, client jobpb.JobServiceClient, workers *extworker.Loopback, name string, p *beam.Pipeline) (string, error) {
+	edges, _, err := p.Build()
+	if err != nil {
+		return "", fmt.Errorf("build the pipeline: %w", err)
+	}
+	env, err := graphx.CreateEnvironment(ctx, graphx.URNEnvExternal, workers.EnvironmentConfig)
+	if err != nil {
+		return "", fmt.Errorf("describe the pipeline's environment: %w", err)
+	}
+	graph, err := graphx.Marshal(edges, &graphx.Options{Environment: env})
+	if err != nil {
+		return "", fmt.Errorf("encode the pipeline: %w", err)
+	}
+	binary, err := os.CreateTemp("", "clickstream-worker-") // the workers run here: what is staged is empty
+	if err != nil {
+		return "", fmt.Errorf("stage the worker: %w", err)
+	}
+	defer func() { _ = os.Remove(binary.Name()) }()
+	if err := binary.Close(); err != nil {
+		return "", fmt.Errorf("stage the worker: %w", err)
+	}
+	if err := runnerlib.UpdateGoEnvironmentWorker(binary.Name(), graph); err != nil {
+		return "", fmt.Errorf("stage the worker: %w", err)
+	}
+	prepared, artifacts, token, err := runnerlib.Prepare(ctx, client, graph, &runnerlib.JobOptions{Name: name, Loopback: true})
+	if err != nil {
+		return "", fmt.Errorf("prepare the job: %w", err)
+	}
+	token, err = runnerlib.Stage(ctx, prepared, artifacts, binary.Name(), token)
+	if err != nil {
+		return "", fmt.Errorf("stage the worker: %w", err)
+	}
+	job, err := runnerlib.Submit(ctx, client, prepared, token)
+	if err != nil {
+		return "", fmt.Errorf("submit the job: %w", err)
+	}
+	return job, nil
+}
+
+// cancel asks the job service to end the job; follow sees it end.
+func cancel(ctx context.Context, client jobpb.JobServiceClient, job string) {
+	ctx, done := context.WithTimeout(ctx, 10*time.Second)
+	defer done()
+	if _, err := client.Cancel(ctx, &jobpb.CancelJobRequest{JobId: job}); err != nil {
+		slog.Warn("the job could not be cancelled", "job", job, "error", err)
+	}
+}
+
+// follow takes the job's messages to the log until it ends, and returns why it failed, if it did.
+func follow(ctx context.Context, client jobpb.JobServiceClient, job string) error {
+	messages, err := client.GetMessageStream(ctx, &jobpb.JobMessagesRequest{JobId: job})
+	if err != nil {
+		return fmt.Errorf("follow the job: %w", err)
+	}
+	var failed bool
+	why := "the runner does not say why"
+	for {
+		m, err := messages.Recv()
+		switch {
+		case errors.Is(err, io.EOF) && failed:
+			return errors.New(why)
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("follow the job: %w", err)
+		}
+		if text := m.GetMessageResponse(); text != nil {
+			if text.GetImportance() >= jobpb.JobMessage_JOB_MESSAGE_ERROR {
+				why = cause(text.GetMessageText())
+			}
+			slog.Debug(text.GetMessageText(), "job", job)
+		}
+		if state := m.GetStateResponse(); state != nil {
+			slog.Debug("the job is "+strings.ToLower(state.GetState().String()), "job", job)
+			switch state.GetState() {
+			case jobpb.JobState_DONE, jobpb.JobState_CANCELLED:
+				return nil
+			case jobpb.JobState_FAILED:
+				failed = true
+			}
+		}
+		if failed && why != "the runner does not say why" {
+			return errors.New(why)
+		}
+	}
+}
+
+// cause returns the innermost cause of an error of Beam's: the error that one of our steps returned. The rest
+// names plans and instructions.
+func cause(text string) string {
+	if at := strings.LastIndex(text, "caused by:"); at >= 0 {
+		text = text[at+len("caused by:"):]
+	}
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(line)
+}

@@ -1,0 +1,100 @@
+// Package deadletter writes rejected records to the dead letter topic, as they were, with the reason.
+package deadletter
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/io/kafka"
+	"clickstream/transforms/click"
+)
+
+// Config is where dead letters go. It is serialized into the graph.
+type Config struct {
+	Connection kafka.Connection
+	Topic      string
+	MaxBytes   int32  // the topic's max.message.bytes
+	Version    string // of the program that rejects
+}
+
+func init() {
+	register.DoFn2x1[context.Context, click.Reject, error](&WriteFn{})
+}
+
+// Write writes a PCollection<click.Reject> to the dead letter topic, each at least once: a bundle whose dead
+// letters did not arrive fails.
+func Write(s beam.Scope, cfg Config, rejects beam.PCollection) {
+	beam.ParDo0(s.Scope("deadletter.Write"), &WriteFn{Config: cfg}, rejects)
+}
+
+// WriteFn writes dead letters, and waits for them as the bundle ends.
+type WriteFn struct {
+	Config Config
+
+	writer *kafka.Writer
+}
+
+// ProcessElement sends a dead letter on its way.
+func (f *WriteFn) ProcessElement(ctx context.Context, x click.Reject) error {
+	if f.writer == nil { // most bundles have none, and need no connection
+		w, err := kafka.OpenWriter(f.Config.Connection, f.Config.Topic, f.Config.MaxBytes)
+		if err != nil {
+			return fmt.Errorf("dead letters: %w", err)
+		}
+		f.writer = w
+	}
+	f.writer.Write(ctx, Record(x, f.Config.Version))
+	return nil
+}
+
+// FinishBundle waits until the bundle's dead letters have arrived.
+func (f *WriteFn) FinishBundle(ctx context.Context) error {
+	if f.writer == nil {
+		return nil
+	}
+	if err := f.writer.Flush(ctx); err != nil {
+		return fmt.Errorf("dead letters cannot be written, and the job stops rather than lose them: %w", err)
+	}
+	return nil
+}
+
+// Teardown ends the connection.
+func (f *WriteFn) Teardown() {
+	if f.writer != nil {
+		f.writer.Close()
+	}
+}
+
+// Record returns the dead letter of x: key, value and headers as they were, and the dlq headers behind them.
+// Those of an earlier rejection, which a replayed record may carry, are replaced.
+func Record(x click.Reject, version string) *kgo.Record {
+	r := &kgo.Record{Key: x.Key, Value: x.Value}
+	dlq := []click.Header{
+		{Key: "dlq.reason", Value: []byte(x.Fault.Reason)},
+		{Key: "dlq.error", Value: []byte(x.Fault.Detail)},
+		{Key: "dlq.topic", Value: []byte(x.Topic)},
+		{Key: "dlq.partition", Value: strconv.AppendInt(nil, int64(x.Partition), 10)},
+		{Key: "dlq.offset", Value: strconv.AppendInt(nil, x.Offset, 10)},
+		{Key: "dlq.timestamp", Value: strconv.AppendInt(nil, x.Timestamp, 10)},
+		{Key: "dlq.stage", Value: []byte(x.Stage)},
+		{Key: "dlq.version", Value: []byte(version)},
+	}
+	own := map[string]bool{}
+	for _, h := range dlq {
+		own[h.Key] = true
+	}
+	for _, h := range x.Headers {
+		if !own[h.Key] {
+			r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+		}
+	}
+	for _, h := range dlq {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	}
+	return r
+}

@@ -1,0 +1,117 @@
+package read
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/io/kafka"
+	"clickstream/io/registry"
+	"clickstream/transforms/click"
+	"clickstream/transforms/decode"
+)
+
+// DecodeSettings are how records become clicks, and which clicks are counted. They are serialized into the graph.
+type DecodeSettings struct {
+	Format          string // "avro", framed as the registry's producers do, or "json"
+	Registry        registry.Settings
+	ClockSkew       time.Duration // how far past its record's time a click may lie
+	Window          time.Duration
+	AllowedLateness time.Duration
+}
+
+// decoder makes a batch of a chunk. The batch's memory is used again for the next.
+type decoder struct {
+	settings DecodeSettings
+	records  decode.Decoder
+	batch    click.Batch
+}
+
+func newDecoder(s DecodeSettings) (*decoder, error) {
+	switch s.Format {
+	case "json":
+		return &decoder{settings: s, records: decode.NewJSON()}, nil
+	case "avro":
+		schemas, err := registry.New(s.Registry)
+		if err != nil {
+			return nil, err
+		}
+		return &decoder{settings: s, records: decode.NewAvro(schemas)}, nil
+	}
+	return nil, fmt.Errorf("format %q is neither avro nor json", s.Format)
+}
+
+// chunk decodes and checks each record of c. It hands those that are no click, or come too late, to reject, and
+// shows the watermark the others. It fails only for what is no fault of the records.
+func (d *decoder) chunk(ctx context.Context, topic string, c kafka.Chunk, w *kafka.Watermark, reject func(click.Reject)) (click.Batch, error) {
+	b := &d.batch
+	b.Partition, b.First, b.Next = c.Partition, c.First, c.Next
+	b.Pages, b.Times, b.Schemas = slices.Grow(b.Pages[:0], len(c.Records)), slices.Grow(b.Times[:0], len(c.Records)), b.Schemas[:0]
+	var (
+		clicked click.Click
+		newest  = kafka.NoTime
+		oldest  = d.oldest(w)
+		skew    = d.settings.ClockSkew.Milliseconds()
+		fetched = time.Now().UnixMilli()
+	)
+	for _, rec := range c.Records {
+		at := rec.Timestamp.UnixMilli()
+		fault, err := d.records.Decode(ctx, rec.Value, fetched, &clicked)
+		stage := "decode"
+		switch {
+		case err != nil:
+			return click.Batch{}, fmt.Errorf("topic %s partition %d offset %d: %w", topic, rec.Partition, rec.Offset, err)
+		case fault != nil:
+		default:
+			stage = "validate"
+			if fault = clicked.Check(at + skew); fault == nil && clicked.Timestamp < oldest {
+				stage = "window"
+				fault = click.Faultf(click.TooLate, "timestamp %d: its window was final at %d, by the watermark less the allowed lateness", clicked.Timestamp, oldest)
+			}
+		}
+		if fault != nil {
+			reject(rejected(topic, rec, fault, stage))
+			continue
+		}
+		b.Pages = append(b.Pages, clicked.PageURL)
+		b.Times = append(b.Times, clicked.Timestamp)
+		newest = max(newest, clicked.Timestamp)
+		if id := d.records.Schema(); id != 0 && (len(b.Schemas) == 0 || b.Schemas[len(b.Schemas)-1] != id) {
+			b.Schemas = append(b.Schemas, id)
+		}
+	}
+	slices.Sort(b.Schemas)
+	b.Schemas = slices.Compact(b.Schemas)
+	if newest != kafka.NoTime {
+		w.Observe(c.Index, newest, time.Now())
+	}
+	return *b, nil
+}
+
+// oldest returns the first event time whose window is not final: the watermark that was last reported, less the
+// allowed lateness, down to a window's border. The runner would drop older events silently.
+func (d *decoder) oldest(w *kafka.Watermark) int64 {
+	reported := w.Reported()
+	if reported == kafka.NoTime {
+		return math.MinInt64
+	}
+	final := reported - d.settings.AllowedLateness.Milliseconds()
+	size := d.settings.Window.Milliseconds()
+	return final - ((final%size)+size)%size
+}
+
+func rejected(topic string, rec *kgo.Record, fault *click.Fault, stage string) click.Reject {
+	x := click.Reject{
+		Fault: *fault, Stage: stage,
+		Topic: topic, Partition: rec.Partition, Offset: rec.Offset, Timestamp: rec.Timestamp.UnixMilli(),
+		Key: rec.Key, Value: rec.Value,
+	}
+	for _, h := range rec.Headers {
+		x.Headers = append(x.Headers, click.Header{Key: h.Key, Value: h.Value})
+	}
+	return x
+}

@@ -1,0 +1,158 @@
+// Package read takes clicks from Kafka: the adapter between the reader of io/kafka and Beam.
+package read
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"time"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/sdf"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+
+	"clickstream/io/kafka"
+	"clickstream/transforms/click"
+	"clickstream/transforms/progress"
+)
+
+// Config is how clicks are read. It is serialized into the graph.
+type Config struct {
+	Reader kafka.ReaderSettings
+	Decode DecodeSettings
+	Bundle time.Duration // how long a bundle reads before its output goes on
+	Pause  time.Duration // what the runner lets pass between bundles of a reader
+}
+
+func init() {
+	register.DoFn6x2[context.Context, *Estimator, *sdf.LockRTracker, kafka.Assignment, func(click.Batch), func(click.Reject), sdf.ProcessContinuation, error](&ReadFn{})
+	register.Emitter1[click.Batch]()
+	register.Emitter1[click.Reject]()
+	for _, t := range []reflect.Type{
+		reflect.TypeFor[kafka.Assignment](), reflect.TypeFor[kafka.Restriction](),
+		reflect.TypeFor[click.Batch](), reflect.TypeFor[click.Reject](),
+	} {
+		beam.RegisterType(t)
+	}
+}
+
+// Clicks reads the assignments, each by a reader of its own, for as long as they say.
+//
+// It returns a PCollection<click.Batch> and a PCollection<click.Reject>, both in the global window. A batch is
+// valid until the step that takes it returns.
+func Clicks(s beam.Scope, cfg Config, assignments []kafka.Assignment) (batches, rejects beam.PCollection) {
+	s = s.Scope("read.Clicks")
+	return beam.ParDo2(s, &ReadFn{Config: cfg}, beam.Reshuffle(s, beam.CreateList(s, assignments)))
+}
+
+// Estimator is the watermark as the runner sees it, in milliseconds since the epoch.
+type Estimator struct{ millis int64 }
+
+// CurrentWatermark returns the reader's watermark as it was when the bundle began or, after it, ended.
+func (e *Estimator) CurrentWatermark() time.Time { return time.UnixMilli(e.millis) }
+
+// ReadFn reads an assignment, a bundle at a time.
+type ReadFn struct {
+	Config Config
+
+	decode *decoder
+}
+
+// Setup makes the decoder.
+func (f *ReadFn) Setup() error {
+	var err error
+	f.decode, err = newDecoder(f.Config.Decode)
+	return err
+}
+
+// CreateInitialRestriction returns the whole assignment.
+func (f *ReadFn) CreateInitialRestriction(a kafka.Assignment) kafka.Restriction {
+	return kafka.Restriction{Next: a.Start}
+}
+
+// SplitRestriction splits nothing: see kafka.Tracker.
+func (f *ReadFn) SplitRestriction(_ kafka.Assignment, r kafka.Restriction) []kafka.Restriction {
+	return []kafka.Restriction{r}
+}
+
+// RestrictionSize returns the same for all: the rest of a topic has no known size.
+func (f *ReadFn) RestrictionSize(kafka.Assignment, kafka.Restriction) float64 { return 1 }
+
+// CreateTracker returns the restriction's tracker.
+func (f *ReadFn) CreateTracker(r kafka.Restriction) *sdf.LockRTracker {
+	return sdf.NewLockRTracker(kafka.NewTracker(r))
+}
+
+// TruncateRestriction ends the reading when the runner drains the pipeline.
+func (f *ReadFn) TruncateRestriction(_ *sdf.LockRTracker, _ kafka.Assignment) kafka.Restriction {
+	return kafka.Restriction{Done: true}
+}
+
+// InitialWatermarkEstimatorState returns that nothing was reported yet.
+func (f *ReadFn) InitialWatermarkEstimatorState(beam.EventTime, kafka.Restriction, kafka.Assignment) int64 {
+	return kafka.NoTime
+}
+
+// CreateWatermarkEstimator returns the estimator that reported millis.
+func (f *ReadFn) CreateWatermarkEstimator(millis int64) *Estimator { return &Estimator{millis} }
+
+// WatermarkEstimatorState returns what was reported.
+func (f *ReadFn) WatermarkEstimatorState(e *Estimator) int64 { return e.millis }
+
+// errSplit ends a bundle whose rest the runner has taken back.
+var errSplit = errors.New("the rest was given up")
+
+// ProcessElement reads one bundle of a: chunk by chunk, claiming each whole.
+func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockRTracker, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) (sdf.ProcessContinuation, error) {
+	r, err := kafka.Resume(f.Config.Reader, a, rt.GetRestriction().(kafka.Restriction).Next, e.millis)
+	if err != nil {
+		return sdf.StopProcessing(), err
+	}
+	err = f.bundle(ctx, r, rt, a, emit, reject)
+	if err != nil {
+		r.Close()
+		if errors.Is(err, errSplit) {
+			return sdf.StopProcessing(), nil
+		}
+		return sdf.StopProcessing(), err
+	}
+	e.millis = r.Watermark.Advance(time.Now())
+	progress.Of(a.Pipeline).At(a.Partitions[0], r.Lag(), e.millis)
+	if r.Done() {
+		r.Close()
+		_, _, err := rt.TrySplit(0) // nothing is left to resume
+		return sdf.StopProcessing(), err
+	}
+	r.Park()
+	return sdf.ResumeProcessingIn(f.Config.Pause), nil
+}
+
+func (f *ReadFn) bundle(ctx context.Context, r *kafka.Reader, rt *sdf.LockRTracker, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) error {
+	done := progress.Of(a.Pipeline)
+	for end := time.Now().Add(f.Config.Bundle); time.Now().Before(end) && !r.Done(); {
+		err := r.Poll(ctx, func(c kafka.Chunk) error {
+			if !rt.TryClaim(kafka.Claim{Index: c.Index, Next: c.Next}) {
+				return errSplit
+			}
+			b, err := f.decode.chunk(ctx, a.Topic, c, r.Watermark, func(x click.Reject) {
+				done.Rejected(x.Fault.Reason)
+				reject(x)
+			})
+			if err != nil {
+				return err
+			}
+			done.Read(len(c.Records), len(b.Pages))
+			if len(b.Pages) > 0 {
+				emit(b)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.Tend(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
+}
