@@ -1,0 +1,42 @@
+package count
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"clickstream/transforms/click"
+)
+
+func TestEncodingRoundTrip(t *testing.T) {
+	for name, c := range map[string]Counts{
+		"empty": {Pages: []string{}, Views: []int64{}, Offsets: map[int32]click.OffsetRange{}},
+		"full": {
+			Pages: []string{"/a", "", "\xff"}, Views: []int64{1, 1 << 60, 127}, Events: 1<<60 + 128,
+			Offsets: map[int32]click.OffsetRange{0: {First: 0, Next: 1}, 11: {First: 1 << 50, Next: 1 << 60}}, Schemas: []int32{1, 2},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got, err := decode(encode(c))
+			require.NoError(t, err)
+			assert.Equal(t, c, got)
+		})
+	}
+}
+
+func FuzzDecode(f *testing.F) {
+	f.Add(encode(Counts{Pages: []string{"/a", "/b"}, Views: []int64{300, 2}, Offsets: map[int32]click.OffsetRange{1: {First: 2, Next: 3}}, Schemas: []int32{4}}))
+	f.Add([]byte{})
+	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
+	f.Fuzz(func(t *testing.T, b []byte) {
+		c, err := decode(b)
+		if err != nil {
+			require.ErrorIs(t, err, errEncoding)
+			return
+		}
+		again, err := decode(encode(c))
+		require.NoError(t, err)
+		assert.Equal(t, c, again)
+	})
+}
