@@ -53,3 +53,22 @@ func BenchmarkAvro(b *testing.B) {
 		}
 	})
 }
+
+func BenchmarkJSON(b *testing.B) {
+	d := NewJSON()
+	var c click.Click
+	for _, value := range []string{
+		`{"event_id":"6f1a1c0e-8f0a-4b7e-9c62-0d8f5a1b2c3d","user_id":"2b9d7c51","page_url":"/products/shoes/page-42.html","timestamp":1780000000000,"session_id":"a0b1c2d3-e4f5"}`,
+		`{"event_id":"6f1a1c0e-8f0a-4b7e-9c62-0d8f5a1b2c3d","user_id":"2b9d7c51-33a8-4f0e-8a56-c7e1f2a3b4c5","page_url":"/products/shoes/page-42.html","timestamp":1780000000000,"session_id":"a0b1c2d3-e4f5-4a6b-8c7d-9e8f7a6b5c4d"}`,
+	} {
+		value := []byte(value)
+		b.Run("", func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if f, err := d.Decode(b.Context(), value, 0, &c); f != nil || err != nil {
+					b.Fatal(f, err)
+				}
+			}
+		})
+	}
+}
