@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/sasl"
+	"github.com/twmb/franz-go/pkg/sasl/oauth"
 	"github.com/twmb/franz-go/pkg/sasl/plain"
 	"github.com/twmb/franz-go/pkg/sasl/scram"
 
@@ -206,6 +207,15 @@ func TestSASLUsers(t *testing.T) {
 			require.Error(t, as(t, c).Ping(within(t)))
 		})
 	})
+}
+
+func TestToken(t *testing.T) {
+	c := kafkatest.FindReal(t).SASL(t)
+	login := oauth.Auth{Token: kafkatest.Worker.Token()}.AsMechanism()
+	topic := c.Topic(t, 1)
+	require.NoError(t, as(t, c, kgo.SASL(login)).ProduceSync(within(t), &kgo.Record{Topic: topic}).FirstErr())
+	wrong := oauth.Auth{Token: "no token"}.AsMechanism()
+	require.ErrorIs(t, as(t, c, kgo.SASL(wrong)).Ping(within(t)), kerr.SaslAuthenticationFailed)
 }
 
 func TestPasswordFile(t *testing.T) {

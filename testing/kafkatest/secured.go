@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/base64"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,7 +25,7 @@ import (
 	"clickstream/io/embedded"
 )
 
-// Mechanisms are the SASL mechanisms by which every user can log in.
+// Mechanisms are the SASL mechanisms by which every user can log in, to either kind of cluster.
 var Mechanisms = []string{"PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"}
 
 // The users of a listener that asks for one. scripts/components/up knows the same.
@@ -43,6 +45,14 @@ func (u User) PasswordFile(t *testing.T) string {
 	path := filepath.Join(t.TempDir(), "password")
 	require.NoError(t, os.WriteFile(path, []byte(u.Password+"\n"), 0o600))
 	return path
+}
+
+// Token returns an unsigned JSON web token that says who the user is, valid for an hour: what the real
+// cluster takes by OAUTHBEARER. kfake does not know that mechanism.
+func (u User) Token() string {
+	part := func(json string) string { return base64.RawURLEncoding.EncodeToString([]byte(json)) }
+	now := time.Now().Unix()
+	return part(`{"alg":"none"}`) + "." + part(fmt.Sprintf(`{"sub":%q,"iat":%d,"exp":%d}`, u.Name, now, now+3600)) + "."
 }
 
 // TLS is a cluster whose brokers speak TLS. What a client needs lies in files, in PEM.
