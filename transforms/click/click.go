@@ -16,6 +16,9 @@ const MaxPageURL = 8 << 10
 // most often seconds where milliseconds are meant.
 var Earliest = time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC)
 
+// earliest is Earliest in milliseconds since the epoch.
+var earliest = Earliest.UnixMilli()
+
 // Click is one ClickEvent. Its strings may point into the record that it was decoded from: clone what is kept.
 type Click struct {
 	EventID   string
@@ -28,8 +31,7 @@ type Click struct {
 // Check tells why c is no valid click, or returns nil. latest is the largest timestamp that it may carry,
 // in milliseconds since the epoch: its record's time plus the clock skew.
 //
-// The strings are taken to be valid UTF-8 but for the fields that are counted or identify the click, as
-// decoders check what they read.
+// It is here that strings are found not to be UTF-8: Avro's decoder does not look into them.
 func (c *Click) Check(latest int64) *Fault {
 	switch {
 	case c.EventID == "":
@@ -38,20 +40,23 @@ func (c *Click) Check(latest int64) *Fault {
 		return Faultf(InvalidField, "page_url is empty")
 	case len(c.PageURL) > MaxPageURL:
 		return Faultf(TooLarge, "page_url is %d bytes long, the longest that is counted is %d", len(c.PageURL), MaxPageURL)
-	case c.Timestamp < Earliest.UnixMilli():
+	case c.Timestamp < earliest:
 		return Faultf(InvalidField, "timestamp %d is before %s; it must be in milliseconds", c.Timestamp, Earliest.Format(time.DateOnly))
 	case c.Timestamp > latest:
 		return Faultf(FutureTimestamp, "timestamp %d is %d ms past the record's time and the clock skew", c.Timestamp, c.Timestamp-latest)
-	}
-	for _, f := range [...]struct{ name, value string }{
-		{"event_id", c.EventID}, {"user_id", c.UserID}, {"page_url", c.PageURL}, {"session_id", c.SessionID},
-	} {
-		if !utf8.ValidString(f.value) {
-			return Faultf(InvalidField, "%s is not valid UTF-8", f.name)
-		}
+	case !utf8.ValidString(c.EventID):
+		return notUTF8("event_id")
+	case !utf8.ValidString(c.UserID):
+		return notUTF8("user_id")
+	case !utf8.ValidString(c.PageURL):
+		return notUTF8("page_url")
+	case !utf8.ValidString(c.SessionID):
+		return notUTF8("session_id")
 	}
 	return nil
 }
+
+func notUTF8(field string) *Fault { return Faultf(InvalidField, "%s is not valid UTF-8", field) }
 
 // Batch is the clicks of one fetched chunk of one partition, in columns: Pages[i] was viewed at Times[i].
 // Pages may point into the fetched records: clone what is kept.
