@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -75,7 +76,7 @@ func (d *JSON) object(value []byte, c *click.Click, options jsontext.Options) (*
 	}
 	c.SessionID = ""
 	var fault *click.Fault // of the first field that has one
-	var seen, there [fields]bool
+	var seen, there uint8  // a bit for each field
 	for d.text.PeekKind() != '}' {
 		name, err := d.text.ReadValue()
 		if err != nil {
@@ -89,14 +90,14 @@ func (d *JSON) object(value []byte, c *click.Click, options jsontext.Options) (*
 		if f == fields {
 			continue
 		}
-		if seen[f] {
+		if seen&(1<<f) != 0 {
 			return click.Faultf(click.JSON, "%s is there twice", names[f]), nil
 		}
-		seen[f] = true
+		seen |= 1 << f
 		if text.Kind() == 'n' {
 			continue
 		}
-		there[f] = true
+		there |= 1 << f
 		// The text as it stands in value, which outlives the decoder's buffer.
 		end := d.text.InputOffset()
 		if err := f.read(c, value[end-int64(len(text)):end]); err != nil && fault == nil {
@@ -112,16 +113,22 @@ func (d *JSON) object(value []byte, c *click.Click, options jsontext.Options) (*
 	if fault != nil {
 		return fault, nil
 	}
+	return missing(seen, there), nil
+}
+
+// missing tells which required field is not there, given those whose names were seen and those that have
+// a value.
+func missing(seen, there uint8) *click.Fault {
 	for f, name := range names {
-		if there[f] || field(f) == sessionID {
-			continue
+		switch {
+		case there&(1<<f) != 0, field(f) == sessionID:
+		case seen&(1<<f) != 0:
+			return click.Faultf(click.MissingField, "%s is null", name)
+		default:
+			return click.Faultf(click.MissingField, "the object has no %s", name)
 		}
-		if seen[f] {
-			return click.Faultf(click.MissingField, "%s is null", name), nil
-		}
-		return click.Faultf(click.MissingField, "the object has no %s", name), nil
 	}
-	return nil, nil
+	return nil
 }
 
 // noObject tells why the value is no object.
@@ -130,6 +137,9 @@ func (d *JSON) noObject(value []byte) (*click.Fault, error) {
 		return click.Faultf(click.JSON, tombstone), nil
 	}
 	text, err := d.text.ReadValue()
+	if err == io.EOF {
+		return click.Faultf(click.JSON, "the value is only white space"), nil
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -236,3 +236,42 @@ func (k *compiler) record(n *avro.SchemaNode) *record {
 	}
 	return r
 }
+
+// emptiness says whether a record takes no bytes, once that is known.
+type emptiness uint8
+
+const (
+	unknownYet emptiness = iota
+	beingFound
+	neverEmpty
+	alwaysEmpty
+)
+
+// prune makes steps that read nothing skipNothing, all through s. What is left takes at least a byte, so
+// that a value's length bounds the work on it: a record of records of … of nothing has exponentially many
+// fields, and an array of nulls as many items as it says.
+func (k *compiler) prune(s *step) {
+	for i := range s.steps {
+		k.prune(&s.steps[i])
+	}
+	if s.op == skipRecord && k.empty(s.of) || s.op == skipFixed && s.size == 0 {
+		*s = step{op: skipNothing}
+	}
+}
+
+// empty reports whether r takes no bytes, and prunes its fields.
+func (k *compiler) empty(r *record) bool {
+	if r.state == unknownYet {
+		// A record that holds itself has no end but through a union, an array or a map, which take a byte.
+		r.state = beingFound
+		state := alwaysEmpty
+		for i := range r.steps {
+			k.prune(&r.steps[i])
+			if r.steps[i].op != skipNothing {
+				state = neverEmpty
+			}
+		}
+		r.state = state
+	}
+	return r.state == alwaysEmpty
+}

@@ -31,6 +31,7 @@ const (
 	noSymbol          // past an enum's symbols
 	noBranch          // past a union's branches
 	tooDeep           // nested deeper than maxDepth
+	missized          // a block has another size than it says
 	isNull            // a required field is null
 	wrongType         // a field's value is of another type
 )
@@ -44,6 +45,7 @@ var troubles = [...]string{
 	noSymbol: "an enum has no such symbol",
 	noBranch: "a union has no such branch",
 	tooDeep:  "it is nested too deep",
+	missized: "a block has another size than it says",
 }
 
 // decode makes c the event that b holds.
@@ -179,40 +181,51 @@ func (r *reader) nested(s *step, depth int) trouble {
 	return r.run(s, depth+1)
 }
 
-// blocks reads the blocks of an array or a map. A block's count may be negative, and its size in bytes then
-// follows.
+// blocks reads the blocks of an array or a map. Before a block whose count is negative stands its size in
+// bytes. That would do to skip it, but is no reason to believe what it holds.
 func (r *reader) blocks(s *step, depth int) trouble {
-	value := &s.steps[0]
 	for {
 		n, t := r.long()
-		switch {
-		case t != none || n == 0:
+		size := -1
+		if t == none && n < 0 {
+			n = -n
+			size, t = r.length()
+		}
+		if t != none || n == 0 {
 			return t
-		case n < 0:
+		}
+		begin := r.i
+		if t := r.block(s, n, depth); t != none {
+			return t
+		}
+		if size >= 0 && r.i-begin != size {
+			return missized
+		}
+	}
+}
+
+// block reads n values.
+func (r *reader) block(s *step, n int64, depth int) trouble {
+	value := &s.steps[0]
+	if s.op == skipArray && value.op == skipNothing {
+		return none // any number of these takes no bytes
+	}
+	if n < 0 || n > int64(len(r.b)-r.i) {
+		return cut // all others take at least one; n is below zero if -n has too many bits
+	}
+	for ; n > 0; n-- {
+		if s.op == skipMap {
 			size, t := r.length()
 			if t != none {
 				return t
 			}
 			r.i += size
-			continue
-		case s.op == skipArray && value.op == skipNothing:
-			continue // any number of these takes no bytes
-		case n > int64(len(r.b)-r.i):
-			return cut // all others take at least one
 		}
-		for ; n > 0; n-- {
-			if s.op == skipMap {
-				size, t := r.length()
-				if t != none {
-					return t
-				}
-				r.i += size
-			}
-			if t := r.nested(value, depth); t != none {
-				return t
-			}
+		if t := r.nested(value, depth); t != none {
+			return t
 		}
 	}
+	return none
 }
 
 // length reads the length of what follows, which is there. It is 0 if there is trouble.
