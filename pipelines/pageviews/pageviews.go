@@ -1,0 +1,35 @@
+// Package pageviews is the main pipeline: page views per minute, from a topic to the table.
+package pageviews
+
+import (
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+
+	"clickstream/io/kafka"
+	"clickstream/transforms/count"
+	"clickstream/transforms/deadletter"
+	"clickstream/transforms/read"
+	"clickstream/transforms/store"
+)
+
+// Plan is a run with everything looked up: what to read, how to count, where to write.
+type Plan struct {
+	Assignments []kafka.Assignment
+	Read        read.Config
+	DeadLetters deadletter.Config
+	Count       count.Config
+	Store       store.Config
+}
+
+// Build makes the graph of p.
+//
+//	Kafka partitions
+//	  └ batches of clicks ─── rejects ──► dead letter topic
+//	      └ counts per window and page, within each bundle
+//	          └ merged per window and shard
+//	              └ the table
+func Build(s beam.Scope, p Plan) {
+	clicks, rejects := read.Clicks(s, p.Read, p.Assignments)
+	deadletter.Write(s, p.DeadLetters, rejects)
+	counts := count.PerPage(s, p.Count, clicks)
+	store.Windows(s, p.Store, counts)
+}

@@ -1,0 +1,102 @@
+// Package store makes each window's counts the table's.
+package store
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"time"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/graph/window"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/typex"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+
+	"clickstream/io/table"
+	"clickstream/transforms/count"
+	"clickstream/transforms/progress"
+)
+
+// Config is the table that windows go to. It is serialized into the graph.
+type Config struct {
+	Pipeline string // whose progress the windows are
+	Table    table.Settings
+}
+
+func init() {
+	register.DoFn4x1[context.Context, beam.Window, int64, count.Counts, error](&ReplaceFn{})
+	beam.RegisterType(reflect.TypeFor[ReplaceFn]())
+}
+
+// Windows makes each firing of a window the table's content of that window and shard. It takes a
+// PCollection<KV<int64, count.Counts>>, by shard, in fixed windows.
+func Windows(s beam.Scope, cfg Config, counts beam.PCollection) {
+	beam.ParDo0(s.Scope("store.Windows"), &ReplaceFn{Config: cfg}, counts)
+}
+
+// ReplaceFn gathers a bundle's windows and replaces them at once, in ascending order: what is stored of a shard
+// is then always a prefix of its windows, whatever the order in which the runner brings them.
+type ReplaceFn struct {
+	Config Config
+
+	table   table.Table
+	windows []table.Window
+}
+
+// StartBundle forgets the windows of a bundle that failed, and opens the table for the first one.
+func (f *ReplaceFn) StartBundle(ctx context.Context) error {
+	f.windows = f.windows[:0]
+	if f.table != nil {
+		return nil
+	}
+	t, err := table.Open(ctx, f.Config.Table)
+	if err != nil {
+		return err
+	}
+	f.table = t
+	return nil
+}
+
+// ProcessElement takes the counts of a window and shard.
+func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64, c count.Counts) error {
+	in, ok := w.(window.IntervalWindow)
+	if !ok {
+		return fmt.Errorf("counts are in the window %v: fixed windows are wanted", w)
+	}
+	views := make(map[string]int64, len(c.Pages))
+	for i, p := range c.Pages {
+		views[p] = c.Views[i]
+	}
+	f.windows = append(f.windows, table.Window{
+		Start: toTime(in.Start), End: toTime(in.End), Shard: int(shard),
+		Views: views, Events: c.Events, Offsets: c.Offsets, Schemas: c.Schemas,
+	})
+	return nil
+}
+
+func toTime(t typex.EventTime) time.Time { return time.UnixMilli(t.Milliseconds()).UTC() }
+
+// FinishBundle replaces the bundle's windows. One that the table holds with more events stays, and a line says so.
+func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
+	if len(f.windows) == 0 {
+		return nil
+	}
+	done, err := f.table.Replace(ctx, f.windows)
+	if err != nil {
+		return err
+	}
+	for _, r := range done.Refused {
+		slog.Warn("a window would have shrunk and was left as it is", "table", f.Config.Table.Path, "why", r.String())
+	}
+	progress.Of(f.Config.Pipeline).Wrote(done.Written)
+	return nil
+}
+
+// Teardown closes the table.
+func (f *ReplaceFn) Teardown() error {
+	if f.table == nil {
+		return nil
+	}
+	return f.table.Close()
+}
