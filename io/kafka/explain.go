@@ -40,13 +40,19 @@ type Doing struct {
 
 // fault is a translated error: one line, its kind, and the error that it was made of.
 type fault struct {
-	line string
-	kind error
-	err  error
+	line  string
+	kind  error // one of the sentinels, or nil
+	err   error
+	short string // line without the way out, where it has a long one
 }
 
-func (f *fault) Error() string   { return f.line }
-func (f *fault) Unwrap() []error { return []error{f.kind, f.err} }
+func (f *fault) Error() string { return f.line }
+func (f *fault) Unwrap() []error {
+	if f.kind == nil {
+		return []error{f.err}
+	}
+	return []error{f.kind, f.err}
+}
 
 // Explain turns an error of the client into one line that names the thing, the value and the way out. An
 // error that it does not know comes back with what was being done before it; nil comes back as nil, and an
@@ -60,13 +66,14 @@ func (c Connection) Explain(err error, d Doing) error {
 			return f
 		}
 	}
+	line := fmt.Sprintf("kafka at %s", c.where())
 	switch {
 	case d.Topic != "" && d.Operation != "":
-		return fmt.Errorf("cannot %s topic %s: %w", inWords(d.Operation), d.Topic, err)
+		line = fmt.Sprintf("cannot %s topic %s", inWords(d.Operation), d.Topic)
 	case d.Group != "":
-		return fmt.Errorf("consumer group %s: %w", d.Group, err)
+		line = "consumer group " + d.Group
 	}
-	return fmt.Errorf("kafka at %s: %w", c.where(), err)
+	return &fault{line: line + ": " + err.Error(), err: err}
 }
 
 func isExplained(err error) bool {
@@ -83,7 +90,7 @@ func (c Connection) where() string {
 }
 
 func (c Connection) refused(err error, format string, args ...any) *fault {
-	return &fault{fmt.Sprintf("Kafka at %s: ", c.where()) + fmt.Sprintf(format, args...), ErrRefused, err}
+	return &fault{fmt.Sprintf("Kafka at %s: ", c.where()) + fmt.Sprintf(format, args...), ErrRefused, err, ""}
 }
 
 func (c Connection) aboutSASL(err error, _ Doing) *fault {
@@ -119,8 +126,9 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 		if strings.HasPrefix(resource, "--group") {
 			op = "Read"
 		}
-		return &fault{fmt.Sprintf("no permission to %s %s; it needs the ACL %s: kafka-acls.sh --bootstrap-server %s --add --allow-principal %s --operation %s %s",
-			inWords(op), what, op, c.where(), principal, op, resource), ErrDenied, err}
+		short := fmt.Sprintf("no permission to %s %s", inWords(op), what)
+		return &fault{fmt.Sprintf("%s; it needs the ACL %s: kafka-acls.sh --bootstrap-server %s --add --allow-principal %s --operation %s %s",
+			short, op, c.where(), principal, op, resource), ErrDenied, err, short}
 	}
 	switch {
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
@@ -132,9 +140,9 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
 		return denied("the cluster", "--cluster")
 	case (errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)) && d.Topic != "":
-		return &fault{fmt.Sprintf("topic %s does not exist in Kafka at %s; make it with: clickstream topics apply FILE, or name another with --topic", d.Topic, c.where()), ErrNoTopic, err}
+		return &fault{fmt.Sprintf("topic %s does not exist in Kafka at %s; make it with: clickstream topics apply FILE, or name another with --topic", d.Topic, c.where()), ErrNoTopic, err, ""}
 	case errors.Is(err, kerr.InvalidTopicException) && d.Topic != "":
-		return &fault{fmt.Sprintf("%q is no valid topic name; it may hold letters, digits, '.', '_' and '-', 249 at most", d.Topic), ErrNoTopic, err}
+		return &fault{fmt.Sprintf("%q is no valid topic name; it may hold letters, digits, '.', '_' and '-', 249 at most", d.Topic), ErrNoTopic, err, ""}
 	}
 	return nil
 }
@@ -229,9 +237,9 @@ func (c Connection) aboutReach(err error, _ Doing) *fault {
 	}
 	seeds, _ := c.seeds()
 	if addr != "" && !slices.Contains(seeds, addr) && !isLookedUp(seeds, addr) {
-		return &fault{fmt.Sprintf("cannot reach Kafka at %s: %s; the brokers at %s give this address out: are their advertised.listeners right for this machine?", addr, why, c.where()), ErrUnreachable, err}
+		return &fault{fmt.Sprintf("cannot reach Kafka at %s: %s; the brokers at %s give this address out: are their advertised.listeners right for this machine?", addr, why, c.where()), ErrUnreachable, err, ""}
 	}
-	return &fault{fmt.Sprintf("cannot reach Kafka at %s: %s; is the broker running, and is --brokers right?", c.where(), why), ErrUnreachable, err}
+	return &fault{fmt.Sprintf("cannot reach Kafka at %s: %s; is the broker running, and is --brokers right?", c.where(), why), ErrUnreachable, err, ""}
 }
 
 // networkCause returns the innermost reason of a network error in words, and the address that was dialled
@@ -372,5 +380,5 @@ func gaveUp(err error, limit time.Duration) error {
 	if out != "" {
 		line += "; " + out
 	}
-	return &fault{line, f.kind, f.err}
+	return &fault{line, f.kind, f.err, ""}
 }
