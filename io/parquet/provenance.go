@@ -36,10 +36,10 @@ type Provenance struct {
 	Schemas []int32 // clickstream.schemas: ids of the schemas the events were written with, a JSON array
 	Version string  // clickstream.version: of the program that wrote the file
 
-	// Checksum is Checksum of the rows, as Write found them. clickstream.checksum: 16 hexadecimal digits.
-	Checksum uint64
-	// Rows is the number of rows. The footer has a field of its own for it; Write does not look at this one.
-	Rows int64
+	// What Write finds itself:
+
+	Checksum uint64 // clickstream.checksum: what Checksum says of the rows, 16 hexadecimal digits
+	Rows     int64  // how many rows there are; Parquet's footer has a field of its own for it
 }
 
 // field is how one part of a Provenance is written to the footer and read from it.

@@ -37,7 +37,7 @@ const (
 	maxRowGroup = 1 << 20
 	// pageBuffer is the size in bytes of a data page before it is encoded: the step in which the page index
 	// leads to a row, and what a writer holds for a column.
-	pageBuffer = 64 << 10
+	pageBuffer = 128 << 10
 	// maxDictionary is the size in bytes past which view_count gives up its dictionary: 32,768 different counts.
 	maxDictionary = 256 << 10
 )

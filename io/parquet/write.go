@@ -14,17 +14,21 @@ import (
 )
 
 // Write writes to w a whole file with a row for each page of views, sorted by the page's bytes, in the window
-// from p.Start to p.End, with p in its footer. No views make a file of no rows.
+// from p.Start to p.End, with p in its footer. No views make a file of no rows. It returns p with the checksum
+// and the number of rows, as ReadProvenance finds it.
 //
 // The views must sum up to p.Events, each be at least one, and the pages be valid UTF-8: anything else is a
 // fault of the program and an error, and nothing is written then. Other errors are those of w.
-func Write(w io.Writer, views map[string]int64, p Provenance) error {
+func Write(w io.Writer, views map[string]int64, p Provenance) (Provenance, error) {
 	b := builders.Get().(*builder)
 	defer b.done()
 	if err := b.take(views, &p); err != nil {
-		return err
+		return Provenance{}, err
 	}
-	return b.write(w, &p)
+	if err := b.write(w, &p); err != nil {
+		return Provenance{}, err
+	}
+	return p, nil
 }
 
 // Checksum returns a sum of the rows that any order of them gives. Two windows of equal events and equal
@@ -69,7 +73,7 @@ const maxPooledRows = 1 << 18
 func (b *builder) take(views map[string]int64, p *Provenance) error {
 	b.rows = slices.Grow(b.rows[:0], len(views))
 	var events int64
-	p.Checksum = 0
+	p.Checksum, p.Rows = 0, int64(len(views))
 	for page, n := range views {
 		if n <= 0 {
 			return fmt.Errorf("page %.80q has %d views in the window of %s; a row counts at least one", page, n, p.Start.UTC().Format(time.RFC3339))

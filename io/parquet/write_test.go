@@ -50,10 +50,12 @@ func BenchmarkWrite(b *testing.B) {
 		p := provenance(views)
 		b.Run(fmt.Sprintf("rows=%d", n), func(b *testing.B) {
 			var size bytes.Buffer
-			require.NoError(b, parquet.Write(&size, views, p))
+			_, err := parquet.Write(&size, views, p)
+			require.NoError(b, err)
 			b.ReportAllocs()
 			for b.Loop() {
-				require.NoError(b, parquet.Write(io.Discard, views, p))
+				_, err := parquet.Write(io.Discard, views, p)
+				require.NoError(b, err)
 			}
 			b.ReportMetric(float64(size.Len()), "file-B")
 		})

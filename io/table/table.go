@@ -1,0 +1,173 @@
+// Package table holds what the pipeline's sink needs of a table, and what reads it back: replace these windows,
+// list them, scan their rows. A table is the pipeline's only checkpoint, so what it says it holds, it holds.
+//
+// One kind exists: a folder of Parquet files on this machine, one for each window and shard.
+package table
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"clickstream/transforms/click"
+)
+
+// Window is the complete content of one window of one shard: it replaces what the table held of it.
+type Window struct {
+	Start, End time.Time
+	Shard      int
+	Views      map[string]int64 // by page, each at least one
+	Events     int64            // the sum of Views
+
+	Offsets map[int32]click.OffsetRange // what the events were read from, by partition
+	Schemas []int32                     // ids of the schemas that they were written with
+}
+
+// Table is a table that is written to. Any number of goroutines may use one, and any number of processes may
+// have the same table open.
+type Table interface {
+	Reader
+
+	// Replace makes ws the content of their windows, in ascending order of window and shard, whatever order
+	// they come in. When it returns without an error, all of it survives a loss of power.
+	//
+	// A window never shrinks: one that the table holds with more events is left as it is, and named in
+	// Commit.Refused. One that the table holds with the same rows is left as well. Another one with as many
+	// events is replaced: the newest reading of Kafka is taken to be right.
+	//
+	// Each window of each shard is replaced whole: a reader, or a process that is killed, leaves the old
+	// content or the new one. Where Replace ends early, by an error or because ctx is done, the windows
+	// replaced are the first ones in that order, and the Commit counts them. Calling it again is safe.
+	//
+	// It returns an error when the table cannot be written to (full, not permitted, gone), when what it holds
+	// is of another topic, cluster, window or number of shards, and when a window's own numbers do not agree.
+	// It looks at the table before it replaces a window, so what another process wrote meanwhile counts.
+	Replace(ctx context.Context, ws []Window) (Commit, error)
+
+	// Close removes what the table keeps on the side. Replace must not be called after it.
+	Close() error
+}
+
+// Reader reads a table.
+type Reader interface {
+	// Windows lists what the table holds, by start and shard. An error ends the list.
+	Windows(ctx context.Context, in Span) iter.Seq2[Info, error]
+	// Scan returns rows by window and page, across shards. It holds few rows at a time. An error ends it.
+	Scan(ctx context.Context, f Filter) iter.Seq2[click.PageView, error]
+}
+
+// Commit is what one Replace did.
+type Commit struct {
+	Written   int       // windows of shards that were replaced or are new
+	Unchanged int       // that held the same rows already
+	Refused   []Refusal // that would have shrunk
+	Files     int       // files written: what a log would add
+	Rows      int64     // in those files
+	Bytes     int64     // in those files
+}
+
+// Refusal is a window that was not replaced, as the table holds more of it.
+type Refusal struct {
+	Start, End    time.Time
+	Shard         int
+	Held, Offered int64 // events
+}
+
+// String says what was refused.
+func (r Refusal) String() string {
+	return fmt.Sprintf("window %s of shard %d holds %d events: a replacement with %d was refused",
+		r.Start.UTC().Format(time.RFC3339), r.Shard, r.Held, r.Offered)
+}
+
+// Span is the windows that start at or after From and before To. The zero time leaves its side open.
+type Span struct {
+	From, To time.Time
+}
+
+// holds tells whether a window that starts then is one of them.
+func (s Span) holds(start time.Time) bool {
+	return !start.Before(s.From) && (s.To.IsZero() || start.Before(s.To))
+}
+
+// Filter chooses rows.
+type Filter struct {
+	Span
+	Page  string // rows of this page alone; empty for every page
+	Limit int    // the most rows; 0 for all
+}
+
+// Info is what a table says of one window of one shard.
+type Info struct {
+	Start, End     time.Time
+	Shard, Shards  int
+	Events, Rows   int64
+	Bytes          int64
+	Offsets        map[int32]click.OffsetRange
+	Schemas        []int32
+	Topic, Cluster string
+	Version        string // of the program that wrote it
+}
+
+// Parquet is the format of a table that is a folder of Parquet files.
+const Parquet = "parquet"
+
+// Settings is what Open needs to know.
+type Settings struct {
+	Path    string // a folder on this machine, made when it is not there; file:// may precede it
+	Format  string // Parquet
+	Topic   string
+	Cluster string        // id of the Kafka cluster; empty where it is not known, and then not compared
+	Window  time.Duration // length of a window, in whole milliseconds
+	Shards  int           // number of shards, at least one
+	Version string        // of this program
+}
+
+// Open opens a table to write to, and makes it when it is not there. It returns an error that names the path
+// when the table cannot be written to, when the path is a file, when the folder holds Parquet files of
+// another program, and when it holds windows of another topic, cluster, length or number of shards.
+func Open(ctx context.Context, s Settings) (Table, error) {
+	root, err := local(s.Path)
+	if err != nil {
+		return nil, err
+	}
+	if s.Format != Parquet {
+		return nil, fmt.Errorf("table %s: format %q is not known: choose %s", s.Path, s.Format, Parquet)
+	}
+	if s.Window < time.Millisecond || s.Window%time.Millisecond != 0 {
+		return nil, fmt.Errorf("table %s: a window of %s must be whole milliseconds, and at least one", s.Path, s.Window)
+	}
+	if s.Shards < 1 {
+		return nil, fmt.Errorf("table %s: %d shards must be at least one", s.Path, s.Shards)
+	}
+	return openFolder(ctx, root, s, disk{})
+}
+
+// View opens the table at path to read from, and changes nothing there. Its windows may be of any topic,
+// length and number of shards.
+func View(ctx context.Context, path string) (Reader, error) {
+	root, err := local(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := checkFolder(root); err != nil {
+		return nil, err
+	}
+	return &view{root}, nil
+}
+
+// local returns the folder that path names.
+func local(path string) (string, error) {
+	folder := strings.TrimPrefix(path, "file://")
+	if scheme, _, ok := strings.Cut(folder, "://"); ok {
+		return "", fmt.Errorf("table %s: %s:// cannot be written to: name a folder of this machine", path, scheme)
+	}
+	if folder == "" {
+		return "", fmt.Errorf("table %q: name a folder", path)
+	}
+	return folder, nil
+}
