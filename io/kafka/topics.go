@@ -83,7 +83,8 @@ func (c Connection) Check(ctx context.Context, cl *kgo.Client, topics []Topic) (
 // describe returns what the cluster says of one topic. It is asked for one at a time, so that an error is known
 // to be that topic's.
 func (c Connection) describe(ctx context.Context, adm *kadm.Client, topic string) (kadm.TopicDetail, error) {
-	details, err := adm.ListTopics(ctx, topic)
+	// Asked without the permissions it would come from a cache that is as old as five seconds.
+	details, err := adm.ListTopics(kadm.WithAuthorizedOps(ctx), topic)
 	if err == nil {
 		err = details[topic].Err
 	}
