@@ -75,6 +75,7 @@ func compile(id uint32, schema string) *plan {
 	}
 	k := compiler{defined: map[string]*avro.SchemaNode{}, records: map[string]*record{}}
 	k.define(root)
+	k.scope = namespace(root)
 	p.steps = make([]step, len(root.Fields))
 	at := [fields]int{-1, -1, -1, -1, -1} // where the click's fields are among the writer's
 	for i := range root.Fields {
@@ -88,7 +89,9 @@ func compile(id uint32, schema string) *plan {
 			}
 		}
 	}
-	p.fault = p.check(at, root)
+	if p.fault = p.check(at, root); k.unknown != "" {
+		p.fault = click.Faultf(click.Avro, "schema %d does not parse: it has no type %q", id, k.unknown)
+	}
 	for i := range p.steps {
 		k.prune(&p.steps[i])
 	}
@@ -127,10 +130,12 @@ func (s *step) takes() bool {
 	return false
 }
 
-// compiler holds the named types of a schema.
+// compiler holds the named types of a schema, by their full names.
 type compiler struct {
 	defined map[string]*avro.SchemaNode
 	records map[string]*record
+	scope   string // the namespace that names without one are in
+	unknown string // a name that is not defined
 }
 
 // define notes the named types within n. References are leaves.
@@ -153,11 +158,21 @@ func (k *compiler) define(n *avro.SchemaNode) {
 	}
 }
 
-func fullName(n *avro.SchemaNode) string {
-	if n.Namespace == "" || strings.Contains(n.Name, ".") {
-		return n.Name
+// fullName returns the name of the type that n defines, with its namespace.
+func fullName(n *avro.SchemaNode) string { return within(n.Namespace, n.Name) }
+
+// within returns a name that is used in a namespace in full.
+func within(namespace, name string) string {
+	if namespace == "" || strings.Contains(name, ".") {
+		return name
 	}
-	return n.Namespace + "." + n.Name
+	return namespace + "." + name
+}
+
+// namespace returns the one that names within n's definition are in.
+func namespace(n *avro.SchemaNode) string {
+	name := fullName(n)
+	return name[:max(strings.LastIndexByte(name, '.'), 0)]
 }
 
 // take returns the step that makes a value of type n the click's field f, of which in is the definition.
@@ -218,9 +233,14 @@ func (k *compiler) skip(n *avro.SchemaNode) step {
 		return s
 	case "record", "error":
 		return step{op: skipRecord, of: k.record(n)}
-	default: // the name of one that is defined elsewhere
-		return k.skip(k.defined[n.Type])
 	}
+	for _, name := range []string{within(k.scope, n.Type), n.Type} { // defined elsewhere
+		if n := k.defined[name]; n != nil {
+			return k.skip(n)
+		}
+	}
+	k.unknown = n.Type
+	return step{}
 }
 
 // record returns the record that n defines, once for all its uses.
@@ -231,9 +251,12 @@ func (k *compiler) record(n *avro.SchemaNode) *record {
 	}
 	r := &record{steps: make([]step, len(n.Fields))}
 	k.records[name] = r
+	outer := k.scope
+	k.scope = namespace(n)
 	for i := range n.Fields {
 		r.steps[i] = k.skip(&n.Fields[i].Type)
 	}
+	k.scope = outer
 	return r
 }
 
