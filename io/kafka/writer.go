@@ -49,6 +49,13 @@ func (w *Writer) Write(ctx context.Context, r *kgo.Record) {
 	})
 }
 
+// Failed returns why something that was written since the last Flush did not arrive, as far as is known by now.
+func (w *Writer) Failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.connection.Explain(w.failed, Doing{Operation: "Write", Topic: w.topic})
+}
+
 // Flush waits until all that was written has arrived, and returns why something since the last Flush did not.
 func (w *Writer) Flush(ctx context.Context) error {
 	err := w.client.Flush(ctx)

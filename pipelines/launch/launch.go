@@ -134,12 +134,9 @@ func follow(ctx context.Context, client jobpb.JobServiceClient, job string) erro
 	}
 }
 
-// cause returns the innermost cause of an error of Beam's: the error that one of our steps returned. The rest
-// names plans and instructions.
+// cause returns the innermost cause of an error of Beam's: the line that one of our steps returned. The rest
+// names plans, instructions and steps.
 func cause(text string) string {
-	if at := strings.LastIndex(text, "caused by:"); at >= 0 {
-		text = text[at+len("caused by:"):]
-	}
-	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
-	return strings.TrimSpace(line)
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.TrimSpace(lines[len(lines)-1])
 }

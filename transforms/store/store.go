@@ -5,7 +5,9 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"reflect"
+	"slices"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -41,12 +43,17 @@ type ReplaceFn struct {
 	Config Config
 
 	table   table.Table
-	windows []table.Window
+	windows map[key]table.Window
+}
+
+type key struct {
+	start typex.EventTime
+	shard int64
 }
 
 // StartBundle forgets the windows of a bundle that failed, and opens the table for the first one.
 func (f *ReplaceFn) StartBundle(ctx context.Context) error {
-	f.windows = f.windows[:0]
+	f.windows = map[key]table.Window{}
 	if f.table != nil {
 		return nil
 	}
@@ -58,20 +65,26 @@ func (f *ReplaceFn) StartBundle(ctx context.Context) error {
 	return nil
 }
 
-// ProcessElement takes the counts of a window and shard.
+// ProcessElement takes the counts of a window and shard. A bundle may bring several firings of one, in no order,
+// when the watermark jumps past its end and its expiry at once: each has all that those before it had, and the
+// largest is kept.
 func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64, c count.Counts) error {
 	in, ok := w.(window.IntervalWindow)
 	if !ok {
 		return fmt.Errorf("counts are in the window %v: fixed windows are wanted", w)
 	}
+	k := key{in.Start, shard}
+	if had, ok := f.windows[k]; ok && had.Events >= c.Events {
+		return nil
+	}
 	views := make(map[string]int64, len(c.Pages))
 	for i, p := range c.Pages {
 		views[p] = c.Views[i]
 	}
-	f.windows = append(f.windows, table.Window{
+	f.windows[k] = table.Window{
 		Start: toTime(in.Start), End: toTime(in.End), Shard: int(shard),
 		Views: views, Events: c.Events, Offsets: c.Offsets, Schemas: c.Schemas,
-	})
+	}
 	return nil
 }
 
@@ -82,7 +95,7 @@ func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
 	if len(f.windows) == 0 {
 		return nil
 	}
-	done, err := f.table.Replace(ctx, f.windows)
+	done, err := f.table.Replace(ctx, slices.Collect(maps.Values(f.windows)))
 	if err != nil {
 		return err
 	}
