@@ -1,0 +1,117 @@
+// Package settings holds what the commands can be told: structs with defaults that kong reads from flags,
+// CLICKSTREAM_* environment variables and a YAML file, in this order, and the checks of their values.
+package settings
+
+import (
+	"strings"
+	"time"
+
+	"clickstream/io/kafka"
+)
+
+// Common is what every command can be told.
+type Common struct {
+	Config    string `name:"config" help:"YAML file of settings; its keys are the flags' names." placeholder:"FILE" group:"common"`
+	Quiet     bool   `name:"quiet" short:"q" help:"No progress, only warnings and errors." group:"common"`
+	LogFormat string `name:"log-format" help:"Format of the log on stderr: ${enum}." enum:"text,json" default:"text" group:"common"`
+	LogLevel  string `name:"log-level" help:"Least level that is logged: ${enum}." enum:"debug,info,warn,error" default:"info" group:"common"`
+}
+
+// Kafka is how the cluster is reached.
+type Kafka struct {
+	Brokers          []string      `name:"brokers" help:"Kafka brokers to start from, host:port, separated by commas." default:"localhost:9092" placeholder:"HOST:PORT,..." group:"kafka"`
+	TLS              bool          `name:"tls" help:"Use TLS, trusting the system's authorities. Naming one of the files below means it as well." group:"kafka"`
+	TLSCA            string        `name:"tls-ca" help:"PEM file of the authorities to trust." placeholder:"FILE" group:"kafka"`
+	TLSCert          string        `name:"tls-cert" help:"PEM file of the client's certificate." placeholder:"FILE" group:"kafka"`
+	TLSKey           string        `name:"tls-key" help:"PEM file of the client's key." placeholder:"FILE" group:"kafka"`
+	SASLMechanism    string        `name:"sasl-mechanism" help:"PLAIN, SCRAM-SHA-256, SCRAM-SHA-512 or OAUTHBEARER." enum:",PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER" default:"" placeholder:"NAME" group:"kafka"`
+	SASLUser         string        `name:"sasl-user" help:"User to log in as." placeholder:"NAME" group:"kafka"`
+	SASLPasswordFile string        `name:"sasl-password-file" help:"File of the password, or of the token with OAUTHBEARER." placeholder:"FILE" group:"kafka"`
+	RetryTimeout     time.Duration `name:"retry-timeout" help:"How long Kafka may be out of reach before giving up." default:"30s" group:"kafka"`
+}
+
+// Connection returns the settings as io/kafka takes them.
+func (k Kafka) Connection() kafka.Connection {
+	return kafka.Connection{
+		Brokers: k.Brokers, TLS: k.TLS, TLSCA: k.TLSCA, TLSCert: k.TLSCert, TLSKey: k.TLSKey,
+		SASLMechanism: k.SASLMechanism, SASLUser: k.SASLUser, SASLPasswordFile: k.SASLPasswordFile,
+		RetryTimeout: k.RetryTimeout,
+	}
+}
+
+// Run is what the run command can be told.
+type Run struct {
+	Kafka Kafka `embed:""`
+
+	Topic           string `name:"topic" help:"Topic to read." default:"events.clickstream.raw" group:"source"`
+	Group           string `name:"group" help:"Consumer group whose offsets are committed, for tools that show lag. What is read next is the table's to say." default:"clickstream-aggregator" group:"source"`
+	Format          string `name:"format" help:"How the records are written: ${enum}." enum:"avro,json" default:"avro" group:"source"`
+	Registry        string `name:"registry" help:"Schema registry (Confluent's API). Needed for avro." placeholder:"URL" group:"source"`
+	Start           Moment `name:"start" help:"Where to start when the table is new: latest, earliest, or an RFC 3339 time. A table that exists says itself." default:"latest" placeholder:"WHEN" group:"source"`
+	Until           Moment `name:"until" help:"Where to end: never, latest (the topic's ends as they are now), or an RFC 3339 time." default:"never" placeholder:"WHEN" group:"source"`
+	DeadLetterTopic string `name:"dead-letter-topic" help:"Topic of the records that could not be counted. It is made where it is missing." default:"events.clickstream.dlq" group:"source"`
+	OnDataLoss      string `name:"on-data-loss" help:"What to do when Kafka no longer has the records that are next: ${enum}." enum:"fail,warn" default:"fail" group:"source"`
+	Source          string `name:"source" help:"Who reads: native, or kafkaio (Java). Only native is available yet." enum:"native,kafkaio" default:"native" group:"source"`
+	Readers         int    `name:"readers" help:"Readers that share the partitions. Prism takes one." default:"1" group:"source"`
+
+	Window          time.Duration `name:"window" help:"Length of the windows that are counted." default:"1m" group:"time"`
+	AllowedLateness time.Duration `name:"allowed-lateness" help:"How long after its end a window still takes clicks." default:"5m" group:"time"`
+	WatermarkDelay  time.Duration `name:"watermark-delay" help:"How far the watermark stays behind the newest click." default:"10s" group:"time"`
+	IdleTimeout     time.Duration `name:"idle-timeout" help:"How long a partition may be silent before the watermark goes on without it." default:"30s" group:"time"`
+	ClockSkew       time.Duration `name:"clock-skew" help:"How far ahead of its record's time a click's may be." default:"5m" group:"time"`
+
+	Table       string `name:"table" help:"Directory of the table." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
+	TableFormat string `name:"table-format" help:"Format of the table: ${enum}. Only parquet is available yet, and is the default until delta is." enum:"delta,parquet" default:"parquet" group:"table"`
+	Shards      int    `name:"shards" help:"Files that a window's rows are spread over, by page." default:"1" group:"table"`
+
+	Runner             string        `name:"runner" help:"Who runs the pipeline: ${enum}. direct is prism; the others are not available yet." enum:"prism,direct,flink,spark,dataflow" default:"prism" group:"runner"`
+	Endpoint           string        `name:"endpoint" help:"Job service of a distributed runner." placeholder:"HOST:PORT" group:"runner"`
+	Environment        string        `name:"environment" help:"Where the workers run: loopback, external, process or docker. It is loopback when the endpoint is on this machine." enum:",loopback,external,process,docker" default:"" placeholder:"NAME" group:"runner"`
+	Parallelism        int           `name:"parallelism" help:"Workers of a distributed runner; 0 leaves it to the runner." default:"0" group:"runner"`
+	CheckpointInterval time.Duration `name:"checkpoint-interval" help:"How often a distributed runner keeps its state." default:"10s" group:"runner"`
+	MetricsListen      string        `name:"metrics-listen" help:"Address to serve metrics for Prometheus at; none by default." placeholder:"HOST:PORT" group:"runner"`
+}
+
+// Generate is what the generate command can be told.
+type Generate struct {
+	Kafka Kafka `embed:""`
+
+	Topic    string `name:"topic" help:"Topic to write to." default:"events.clickstream.raw" group:"source"`
+	Format   string `name:"format" help:"How the records are written: ${enum}." enum:"avro,json" default:"avro" group:"source"`
+	Registry string `name:"registry" help:"Schema registry (Confluent's API). Needed for avro." placeholder:"URL" group:"source"`
+
+	Rate         float64       `name:"rate" help:"Clicks per second; 0 is as fast as possible." default:"1000" group:"clicks"`
+	Count        int64         `name:"count" help:"How many clicks; 0 goes on until it is stopped." default:"0" group:"clicks"`
+	From         Moment        `name:"from" help:"Event time of the first click, RFC 3339; now by default." placeholder:"TIME" group:"clicks"`
+	Span         time.Duration `name:"span" help:"Spread the clicks over that much event time, in place of the time that writing them takes. Needs --count." group:"clicks"`
+	Pages        int           `name:"pages" help:"How many pages there are." default:"1000" group:"clicks"`
+	Zipf         float64       `name:"zipf" help:"Exponent of the pages' popularity, above 1; 0 makes all alike." default:"1.1" group:"clicks"`
+	BadFraction  float64       `name:"bad-fraction" help:"Fraction of records that are no valid click, from 0 to 1." default:"0" group:"clicks"`
+	LateFraction float64       `name:"late-fraction" help:"Fraction of clicks that come late, from 0 to 1." default:"0" group:"clicks"`
+	Seed         uint64        `name:"seed" help:"The same seed gives the same clicks." default:"1" group:"clicks"`
+}
+
+// TableShow is what the table show command can be told.
+type TableShow struct {
+	Table  string `name:"table" help:"Directory of the table." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
+	Output string `name:"output" short:"o" help:"How to print the rows: ${enum}." enum:"table,csv,json" default:"table" group:"table"`
+	From   Moment `name:"from" help:"First window, by its start, RFC 3339." placeholder:"TIME" group:"table"`
+	To     Moment `name:"to" help:"End of the windows, by their start, RFC 3339; not itself included." placeholder:"TIME" group:"table"`
+	Page   string `name:"page" help:"Only this page." placeholder:"URL" group:"table"`
+	Limit  int    `name:"limit" help:"At most so many rows; 0 is all." default:"0" group:"table"`
+}
+
+// Demo is what the demo command can be told.
+type Demo struct {
+	For   time.Duration `name:"for" help:"End after this time; without it, at Ctrl-C." group:"demo"`
+	Table string        `name:"table" help:"Directory of the table." default:"./demo/page_views_1min" placeholder:"DIR" group:"demo"`
+	Rate  float64       `name:"rate" help:"Live clicks per second." default:"500" group:"demo"`
+	Plain bool          `name:"plain" help:"Plain lines in place of the live view, as without a terminal." group:"demo"`
+}
+
+// Error is that the settings are wrong. A command ends with exit code 2 for it.
+type Error struct {
+	Faults []string // one line each, with the setting, the value and the way out
+}
+
+func (e *Error) Error() string { return strings.Join(e.Faults, "; ") }
