@@ -69,9 +69,9 @@ func (c *Cluster) SASL(t *testing.T) *Cluster {
 	t.Helper()
 	asAdmin := kgo.SASL(plain.Auth{User: Admin.Name, Pass: Admin.Password}.AsMechanism())
 	if c.Kind == Real {
-		real := &Cluster{Kind: Real, Brokers: strings.Split(named(t, saslVar), ","), Registry: c.Registry, admin: []kgo.Opt{asAdmin}}
-		real.permit(t)
-		return real
+		same := &Cluster{Kind: Real, Brokers: strings.Split(named(t, saslVar), ","), Registry: c.Registry, admin: []kgo.Opt{asAdmin}}
+		same.permit(t)
+		return same
 	}
 	allow := func(r kmsg.ACLResourceType, op kmsg.ACLOperation) kfake.ACL {
 		return kfake.ACL{Resource: r, Name: "*", Pattern: kmsg.ACLResourcePatternTypeLiteral, Operation: op, Allow: true}

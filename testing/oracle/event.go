@@ -52,7 +52,7 @@ func fromJSON(value []byte) (e event, ok bool) {
 		if err != nil || d.Decode(&raw) != nil {
 			return e, false
 		}
-		read := true
+		var read bool
 		switch name {
 		case "event_id":
 			read = text(raw, &e.eventID)

@@ -95,7 +95,7 @@ func TestJSON(t *testing.T) {
 			produced := &kgo.Record{Value: []byte(value), Timestamp: minute, Key: []byte(name)}
 			c.Produce(t, topic, produced)
 			before := count(t, c, topic, rules(c, "json"))
-			assert.EqualValues(t, produced.Offset+1, before.Valid, name)
+			assert.Equal(t, produced.Offset+1, before.Valid, name)
 			assert.Empty(t, before.Invalid, name)
 		}
 		for name, value := range badJSON {
@@ -185,8 +185,8 @@ func TestAvro(t *testing.T) {
 			produced := &kgo.Record{Value: value, Timestamp: minute}
 			c.Produce(t, topic, produced)
 			counts := count(t, c, topic, rules(c, "avro"))
-			require.EqualValues(t, produced.Offset+1, counts.Valid, name)
-			require.EqualValues(t, counts.Valid, counts.Views[oracle.Key{WindowStart: millis, Page: "/"}], name)
+			require.Equal(t, produced.Offset+1, counts.Valid, name)
+			require.Equal(t, counts.Valid, counts.Views[oracle.Key{WindowStart: millis, Page: "/"}], name)
 		}
 		valid := count(t, c, topic, rules(c, "avro")).Valid
 		bad := map[string][]byte{
