@@ -221,11 +221,21 @@ func readNumber(c *click.Click, text []byte) error {
 // readTime sets c's timestamp to an RFC 3339 time.
 func readTime(c *click.Click, s []byte) error {
 	var t time.Time
-	if err := t.UnmarshalText(s); err != nil { // stricter than time.Parse, which takes hours of one digit
+	if err := t.UnmarshalText(s); err != nil || !rfc3339(s) {
 		return fmt.Errorf("is %.40q, a number of milliseconds or an RFC 3339 time is wanted", s)
 	}
 	c.Timestamp = t.UnixMilli()
 	return nil
+}
+
+// rfc3339 reports whether a time that package time takes for one of RFC 3339 is. Package time is lax about
+// hours of one digit, a comma before the fraction and offsets of a day and more: https://go.dev/issue/54580
+func rfc3339(s []byte) bool {
+	if len(s) < len("2006-01-02T15:04:05Z") || s[13] != ':' || s[19] == ',' {
+		return false
+	}
+	zone := s[len(s)-len("07:00"):]
+	return s[len(s)-1] == 'Z' || string(zone[:2]) < "24" && string(zone[3:]) < "60"
 }
 
 // jsonWanted names the JSON that a field is to have.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/avro"
 
 	"clickstream/transforms/click"
 	"clickstream/transforms/decode"
@@ -252,4 +253,35 @@ func TestSchemaSkipsBadBytes(t *testing.T) {
 			assert.Less(t, time.Since(begin), 5*time.Second)
 		})
 	}
+}
+
+// FuzzSchema reads any bytes with any writer's schema. It must end, and what it takes for a click must be
+// what a general decoder reads.
+func FuzzSchema(f *testing.F) {
+	f.Add(click.Schema, []byte(short))
+	f.Add(schemaOf(eventID, userID, pageURL, timestamp, sessionID), []byte(short))
+	f.Add(schemaOf(sessionID, timestamp, pageURL, userID, eventID), []byte("\x02\x02s\x14\x02p\x02u\x02e"))
+	f.Add(schemaOf(`{"name":"t","type":`+tree+`}`, eventID, userID, pageURL, timestamp), []byte("\x02a\x02\x02b\x00\x00\x00\x02e\x02u\x02p\x14"))
+	f.Add(schemaOf(`{"name":"r","type":{"type":"record","name":"x.R","fields":[{"name":"a","type":["null","R","com.example.events.ClickEvent"]}]}}`, eventID, userID, pageURL, timestamp), []byte("\x02\x00\x02e\x02u\x02p\x14"))
+	f.Add(schemaOf(`{"name":"m","type":{"type":"map","values":{"type":"array","items":"null"}}}`, eventID, userID, pageURL, timestamp), []byte("\x02\x02k\x08\x00\x00\x02e\x02u\x02p\x14"))
+	f.Add(schemaOf(`{"name":"r","type":{"type":"record","name":"R","fields":[{"name":"r","type":"R"}]}}`), []byte(short))
+	f.Add(`["null","string"]`, []byte("\x00"))
+	f.Fuzz(func(t *testing.T, schema string, event []byte) {
+		var c click.Click
+		begin := time.Now()
+		fault, err := decode.NewAvro(one(schema)).Decode(t.Context(), frame(7, event), 0, &c)
+		require.NoError(t, err)
+		require.Less(t, time.Since(begin), 10*time.Second)
+		if fault != nil {
+			require.NotContains(t, []click.Reason{click.BadMagic, click.UnknownSchema, click.JSON}, fault.Reason)
+			return
+		}
+		var fields map[string]any
+		rest, err := avro.MustParse(schema, avro.WithLaxNames(nil)).Decode(event, &fields)
+		require.NoError(t, err)
+		require.Empty(t, rest)
+		require.Equal(t, textOf(fields["event_id"]), c.EventID)
+		require.Equal(t, textOf(fields["page_url"]), c.PageURL)
+		require.Equal(t, textOf(fields["session_id"]), c.SessionID)
+	})
 }
