@@ -1,0 +1,31 @@
+// Command clickstream counts page views per minute, from a Kafka topic into a table.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+)
+
+func main() { os.Exit(clickstream()) }
+
+// clickstream runs the command line and returns the exit code.
+func clickstream() int {
+	args, forBeam := split(os.Args[1:])
+	if len(args) > 0 && strings.HasPrefix(args[0], "--worker") { // a runner starts this binary as its worker
+		args, forBeam = nil, os.Args[1:]
+	}
+	if err := parseBeam(forBeam); err != nil {
+		return report(err)
+	}
+	beam.Init() // does not return in a worker
+
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	return report(execute(ctx, args))
+}
