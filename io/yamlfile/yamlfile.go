@@ -106,8 +106,8 @@ func Suggestion(word string, known []string) string {
 	return ""
 }
 
-// Nearest returns the known word that takes the fewest insertions, deletions and replacements of letters to
-// make of word, or the shortest that holds it or is held by it; nothing where half of the word would change.
+// Nearest returns the known word that takes the fewest insertions, deletions, replacements and swaps of letters
+// to make of word, or the shortest that holds it or is held by it; nothing where half of the word would change.
 // The first of equals wins; '_' and '-', and capitals, make no difference.
 func Nearest(word string, known []string) string {
 	w := strings.ToLower(normal(strings.TrimLeft(word, "-")))
@@ -129,22 +129,24 @@ func Nearest(word string, known []string) string {
 	return best
 }
 
-// distance is Levenshtein's, by rows.
+// distance is Levenshtein's with swaps of neighbours (optimal string alignment), by rows.
 func distance(a, b string) int {
-	row := make([]int, len(b)+1)
+	before, above, row := make([]int, len(b)+1), make([]int, len(b)+1), make([]int, len(b)+1)
 	for j := range row {
 		row[j] = j
 	}
 	for i := range len(a) {
-		diagonal := row[0]
+		before, above, row = above, row, before
 		row[0] = i + 1
 		for j := range len(b) {
-			change := diagonal
+			change := above[j]
 			if a[i] != b[j] {
 				change++
 			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+			row[j+1] = min(change, row[j]+1, above[j+1]+1)
+			if i > 0 && j > 0 && a[i] == b[j-1] && a[i-1] == b[j] {
+				row[j+1] = min(row[j+1], before[j-1]+1)
+			}
 		}
 	}
 	return row[len(b)]

@@ -80,7 +80,7 @@ func TestNearest(t *testing.T) {
 	known := []string{"--allowed-lateness", "--window", "--watermark-delay", "--topic", "--table", "--tls-ca"}
 	for word, want := range map[string]string{
 		"--windw": "--window", "--allowed_latenes": "--allowed-lateness", "--lateness": "--allowed-lateness",
-		"--WINDOW": "--window", "--topics": "--topic", "--xyzzy": "", "--watermark": "--watermark-delay",
+		"--WINDOW": "--window", "--widnow": "--window", "--tpoic": "--topic", "--topics": "--topic", "--xyzzy": "", "--watermark": "--watermark-delay",
 		"--q": "", "": "",
 	} {
 		assert.Equal(t, want, yamlfile.Nearest(word, known), "%q", word)

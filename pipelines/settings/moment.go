@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"clickstream/io/yamlfile"
 )
 
 // The words that a Moment can be.
@@ -30,7 +32,8 @@ func (m *Moment) UnmarshalText(text []byte) error {
 	default:
 		t, err := time.Parse(time.RFC3339, strings.ToUpper(s))
 		if err != nil {
-			return fmt.Errorf("%q is no time; write it as 2026-01-31T08:00:00Z, or use one of the words that --help names", s)
+			near := yamlfile.Suggestion(s, []string{Earliest, Latest, Never})
+			return fmt.Errorf("%q is no time; write it as 2026-01-31T08:00:00Z, or use a word that --help names%s", s, near)
 		}
 		*m = Moment{Time: t}
 	}

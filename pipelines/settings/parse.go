@@ -37,8 +37,12 @@ func CheckChoicesHere(k *kong.Kong) {
 }
 
 var (
-	unknownFlag = regexp.MustCompile(`^unknown flag (-[^\s,]+)`)
-	unexpected  = regexp.MustCompile(`^unexpected argument ([^,]+)`)
+	unknownFlag  = regexp.MustCompile(`^unknown flag (-[^\s,]+)`)
+	unexpected   = regexp.MustCompile(`^unexpected argument ([^,]+)`)
+	missing      = regexp.MustCompile(`^expected "<(\S+)>`)
+	subcommand   = regexp.MustCompile(`^expected one of (.*)$`)
+	withoutValue = regexp.MustCompile(`^(--\S+): .*\(<EOL>\)$`)
+	leadingDash  = regexp.MustCompile(`^(--\S+): .* got "(-[^"]*)" \(.*flag\)`)
 )
 
 // Explain turns an error of kong's into an *Error of one line that names the nearest flag or command.
@@ -47,10 +51,11 @@ func Explain(k *kong.Kong, err error) error {
 	if p, ok := err.(*kong.ParseError); ok && p.Context != nil && p.Context.Selected() != nil {
 		node = p.Context.Selected()
 	}
-	line := err.Error()
-	command := strings.TrimSpace(k.Model.Name + " " + strings.TrimPrefix(node.Path(), k.Model.Name+" "))
-	if node == k.Model.Node {
-		command = k.Model.Name
+	line, command := err.Error(), node.Path()
+	see := "; see " + node.FullPath() + " --help"
+	of := ""
+	if command != "" {
+		of = " of " + command
 	}
 	if m := unknownFlag.FindStringSubmatch(line); m != nil {
 		var flags []string
@@ -61,9 +66,9 @@ func Explain(k *kong.Kong, err error) error {
 		}
 		near := yamlfile.Suggestion(m[1], flags)
 		if near == "" {
-			near = "; see " + command + " --help"
+			near = see
 		}
-		return &Error{[]string{fmt.Sprintf("unknown flag %s of %s%s", m[1], command, near)}}
+		return &Error{[]string{fmt.Sprintf("unknown flag %s%s%s", m[1], of, near)}}
 	}
 	if m := unexpected.FindStringSubmatch(line); m != nil {
 		var commands []string
@@ -73,7 +78,19 @@ func Explain(k *kong.Kong, err error) error {
 		if near := yamlfile.Suggestion(m[1], commands); near != "" {
 			return &Error{[]string{fmt.Sprintf("unknown command %s%s", m[1], near)}}
 		}
-		return &Error{[]string{fmt.Sprintf("unexpected argument %s of %s; see %s --help", m[1], command, command)}}
+		if len(commands) > 0 {
+			return &Error{[]string{fmt.Sprintf("unknown command %s%s", m[1], see)}}
+		}
+		return &Error{[]string{fmt.Sprintf("unexpected argument %s%s%s", m[1], of, see)}}
+	}
+	if m := missing.FindStringSubmatch(line); m != nil {
+		line = fmt.Sprintf("%s needs a %s%s", command, strings.ToUpper(m[1]), see)
+	} else if m := subcommand.FindStringSubmatch(line); m != nil {
+		line = fmt.Sprintf("%s needs one of %s", command, strings.ReplaceAll(m[1], `"`, ""))
+	} else if m := withoutValue.FindStringSubmatch(line); m != nil {
+		line = m[1] + " needs a value"
+	} else if m := leadingDash.FindStringSubmatch(line); m != nil {
+		line = fmt.Sprintf("%s needs a value; write one that begins with - as %s=%s", m[1], m[1], m[2])
 	}
 	return &Error{[]string{strings.ReplaceAll(line, "\n", " ")}}
 }

@@ -43,9 +43,9 @@ func (r *Run) checkSource(c *checks) {
 func (r *Run) checkTime(c *checks) {
 	switch {
 	case r.Window < time.Second:
-		c.add("--window is %s; it must be at least 1s", r.Window)
+		c.add("--window is %s; it must be at least 1s", duration(r.Window))
 	case r.Window%time.Second != 0: // the names of the table's files carry windows in seconds
-		c.add("--window is %s; it must be whole seconds", r.Window)
+		c.add("--window is %s; it must be whole seconds", duration(r.Window))
 	}
 	c.length("allowed-lateness", r.AllowedLateness, 0, "")
 	c.length("watermark-delay", r.WatermarkDelay, 0, "")
@@ -93,7 +93,7 @@ func (g *Generate) check(c *checks) {
 	c.time("from", g.From)
 	c.length("span", g.Span, 0, "")
 	if g.Span > 0 && g.Count == 0 {
-		c.add("--span %s needs --count, the clicks to spread over it", g.Span)
+		c.add("--span %s needs --count, the clicks to spread over it", duration(g.Span))
 	}
 	c.number("pages", g.Pages, 1, 1e9, "")
 	if !(g.Zipf == 0 || g.Zipf > 1 && g.Zipf <= 100) {

@@ -19,7 +19,7 @@ type Common struct {
 
 // Kafka is how the cluster is reached.
 type Kafka struct {
-	Brokers          []string      `name:"brokers" help:"Kafka brokers to start from, host:port, separated by commas." default:"localhost:9092" placeholder:"HOST:PORT,..." group:"kafka"`
+	Brokers          []string      `name:"brokers" help:"Kafka brokers to start from, host:port, separated by commas (${default})." default:"localhost:9092" placeholder:"HOST:PORT" group:"kafka"`
 	TLS              bool          `name:"tls" help:"Use TLS, trusting the system's authorities. Naming one of the files below means it as well." group:"kafka"`
 	TLSCA            string        `name:"tls-ca" help:"PEM file of the authorities to trust." placeholder:"FILE" group:"kafka"`
 	TLSCert          string        `name:"tls-cert" help:"PEM file of the client's certificate." placeholder:"FILE" group:"kafka"`
@@ -41,14 +41,12 @@ func (k Kafka) Connection() kafka.Connection {
 
 // Run is what the run command can be told.
 type Run struct {
-	Kafka Kafka `embed:""`
-
 	Topic           string `name:"topic" help:"Topic to read." default:"events.clickstream.raw" group:"source"`
 	Group           string `name:"group" help:"Consumer group whose offsets are committed, for tools that show lag. What is read next is the table's to say." default:"clickstream-aggregator" group:"source"`
 	Format          string `name:"format" help:"How the records are written: ${enum}." enum:"avro,json" default:"avro" group:"source"`
 	Registry        string `name:"registry" help:"Schema registry (Confluent's API). Needed for avro." placeholder:"URL" group:"source"`
-	Start           Moment `name:"start" help:"Where to start when the table is new: latest, earliest, or an RFC 3339 time. A table that exists says itself." default:"latest" placeholder:"WHEN" group:"source"`
-	Until           Moment `name:"until" help:"Where to end: never, latest (the topic's ends as they are now), or an RFC 3339 time." default:"never" placeholder:"WHEN" group:"source"`
+	Start           Moment `name:"start" help:"Where to start when the table is new: latest, earliest, or an RFC 3339 time. A table that exists says itself (${default})." default:"latest" placeholder:"WHEN" group:"source"`
+	Until           Moment `name:"until" help:"Where to end: never, latest (the topic's ends as they are now), or an RFC 3339 time (${default})." default:"never" placeholder:"WHEN" group:"source"`
 	DeadLetterTopic string `name:"dead-letter-topic" help:"Topic of the records that could not be counted. It is made where it is missing." default:"events.clickstream.dlq" group:"source"`
 	OnDataLoss      string `name:"on-data-loss" help:"What to do when Kafka no longer has the records that are next: ${enum}." enum:"fail,warn" default:"fail" group:"source"`
 	Source          string `name:"source" help:"Who reads: native, or kafkaio (Java). Only native is available yet." enum:"native,kafkaio" default:"native" group:"source"`
@@ -60,7 +58,7 @@ type Run struct {
 	IdleTimeout     time.Duration `name:"idle-timeout" help:"How long a partition may be silent before the watermark goes on without it." default:"30s" group:"time"`
 	ClockSkew       time.Duration `name:"clock-skew" help:"How far ahead of its record's time a click's may be." default:"5m" group:"time"`
 
-	Table       string `name:"table" help:"Directory of the table." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
+	Table       string `name:"table" help:"Directory of the table (${default})." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
 	TableFormat string `name:"table-format" help:"Format of the table: ${enum}. Only parquet is available yet, and is the default until delta is." enum:"delta,parquet" default:"parquet" group:"table"`
 	Shards      int    `name:"shards" help:"Files that a window's rows are spread over, by page." default:"1" group:"table"`
 
@@ -70,12 +68,12 @@ type Run struct {
 	Parallelism        int           `name:"parallelism" help:"Workers of a distributed runner; 0 leaves it to the runner." default:"0" group:"runner"`
 	CheckpointInterval time.Duration `name:"checkpoint-interval" help:"How often a distributed runner keeps its state." default:"10s" group:"runner"`
 	MetricsListen      string        `name:"metrics-listen" help:"Address to serve metrics for Prometheus at; none by default." placeholder:"HOST:PORT" group:"runner"`
+
+	Kafka Kafka `embed:""`
 }
 
 // Generate is what the generate command can be told.
 type Generate struct {
-	Kafka Kafka `embed:""`
-
 	Topic    string `name:"topic" help:"Topic to write to." default:"events.clickstream.raw" group:"source"`
 	Format   string `name:"format" help:"How the records are written: ${enum}." enum:"avro,json" default:"avro" group:"source"`
 	Registry string `name:"registry" help:"Schema registry (Confluent's API). Needed for avro." placeholder:"URL" group:"source"`
@@ -89,11 +87,13 @@ type Generate struct {
 	BadFraction  float64       `name:"bad-fraction" help:"Fraction of records that are no valid click, from 0 to 1." default:"0" group:"clicks"`
 	LateFraction float64       `name:"late-fraction" help:"Fraction of clicks that come late, from 0 to 1." default:"0" group:"clicks"`
 	Seed         uint64        `name:"seed" help:"The same seed gives the same clicks." default:"1" group:"clicks"`
+
+	Kafka Kafka `embed:""`
 }
 
 // TableShow is what the table show command can be told.
 type TableShow struct {
-	Table  string `name:"table" help:"Directory of the table." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
+	Table  string `name:"table" help:"Directory of the table (${default})." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
 	Output string `name:"output" short:"o" help:"How to print the rows: ${enum}." enum:"table,csv,json" default:"table" group:"table"`
 	From   Moment `name:"from" help:"First window, by its start, RFC 3339." placeholder:"TIME" group:"table"`
 	To     Moment `name:"to" help:"End of the windows, by their start, RFC 3339; not itself included." placeholder:"TIME" group:"table"`
@@ -104,7 +104,7 @@ type TableShow struct {
 // Demo is what the demo command can be told.
 type Demo struct {
 	For   time.Duration `name:"for" help:"End after this time; without it, at Ctrl-C." group:"demo"`
-	Table string        `name:"table" help:"Directory of the table." default:"./demo/page_views_1min" placeholder:"DIR" group:"demo"`
+	Table string        `name:"table" help:"Directory of the table (${default})." default:"./demo/page_views_1min" placeholder:"DIR" group:"demo"`
 	Rate  float64       `name:"rate" help:"Live clicks per second." default:"500" group:"demo"`
 	Plain bool          `name:"plain" help:"Plain lines in place of the live view, as without a terminal." group:"demo"`
 }

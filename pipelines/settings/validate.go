@@ -61,11 +61,11 @@ func (c *checks) choices(settings any) {
 func (c *checks) length(flag string, d, least time.Duration, why string) {
 	switch {
 	case d < least && least == 0:
-		c.add("--%s is %s; it must not be negative", flag, d)
+		c.add("--%s is %s; it must not be negative", flag, duration(d))
 	case d < least:
-		c.add("--%s is %s; it must be at least %s%s", flag, d, least, why)
+		c.add("--%s is %s; it must be at least %s%s", flag, duration(d), duration(least), why)
 	case d%time.Millisecond != 0:
-		c.add("--%s is %s; it must be whole milliseconds, as event times are", flag, d)
+		c.add("--%s is %s; it must be whole milliseconds, as event times are", flag, duration(d))
 	}
 }
 
