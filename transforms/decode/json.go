@@ -137,7 +137,7 @@ func (d *JSON) noObject(value []byte) (*click.Fault, error) {
 		return click.Faultf(click.JSON, tombstone), nil
 	}
 	text, err := d.text.ReadValue()
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return click.Faultf(click.JSON, "the value is only white space"), nil
 	}
 	if err != nil {
