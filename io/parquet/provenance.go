@@ -137,7 +137,7 @@ func readOffsets(p *Provenance, s string) error {
 // nothing but the footer. The error is ErrForeign when the file is Parquet of another program.
 func ReadProvenance(r io.ReaderAt, size int64) (Provenance, error) {
 	f, err := openFile(r, size,
-		parquet.SkipPageIndex(true), parquet.OptimisticRead(true), parquet.ReadBufferSize(4<<10))
+		parquet.SkipMagicBytes(true), parquet.SkipPageIndex(true), parquet.OptimisticRead(true), parquet.ReadBufferSize(4<<10))
 	if err != nil {
 		return Provenance{}, err
 	}

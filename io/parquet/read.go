@@ -1,6 +1,7 @@
 package parquet
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -26,7 +27,8 @@ type Reader struct {
 
 // NewReader opens the file in r, size bytes long. Errors are those of ReadProvenance, and of a file whose
 // columns are not those that Write makes.
-func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
+func NewReader(r io.ReaderAt, size int64) (_ *Reader, err error) {
+	defer catch(&err)
 	f, err := openFile(r, size, parquet.SkipPageIndex(true))
 	if err != nil {
 		return nil, err
@@ -37,6 +39,14 @@ func NewReader(r io.ReaderAt, size int64) (*Reader, error) {
 	}
 	if !parquet.EqualNodes(f.Schema(), schema) {
 		return nil, fmt.Errorf("the parquet file's columns are %s, and must be %s", f.Schema(), schema)
+	}
+	for _, group := range f.Metadata().RowGroups {
+		for _, column := range group.Columns {
+			// The library's decoder of lz4 takes all memory there is for bytes that are not lz4.
+			if column.MetaData.Codec != codec.CompressionCodec() {
+				return nil, fmt.Errorf("the parquet file's columns are compressed with %s, and must be with %s", column.MetaData.Codec, codec)
+			}
+		}
 	}
 	return &Reader{Provenance: p, rows: parquet.NewGenericReader[row](f, schema)}, nil
 }
@@ -62,11 +72,7 @@ func (r *Reader) fill() (err error) {
 	if r.end {
 		return io.EOF
 	}
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the parquet file is damaged: %v", p)
-		}
-	}()
+	defer catch(&err)
 	n, err := r.rows.Read(r.buf[:])
 	r.have = r.buf[:n]
 	if errors.Is(err, io.EOF) {
@@ -104,15 +110,26 @@ func Read(r io.ReaderAt, size int64) (rows []click.PageView, p Provenance, err e
 	}
 }
 
-// openFile reads a file's footer. The library panics at some damaged footers; that is an error here.
+// catch makes an error of a panic: the library panics at some damaged files.
+func catch(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("the parquet file is damaged: %v", p)
+	}
+}
+
+// openFile reads a file's footer.
 func openFile(r io.ReaderAt, size int64, options ...parquet.FileOption) (f *parquet.File, err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			f, err = nil, fmt.Errorf("the parquet footer is damaged: %v", p)
-		}
-	}()
+	defer catch(&err)
+	// The library makes room for as long a footer as the last bytes tell, up to 4 GB, before it reads it.
+	var end [8]byte
 	if size < 12 {
 		return nil, fmt.Errorf("%d bytes are no parquet file", size)
+	}
+	if _, err := r.ReadAt(end[:], size-8); err != nil && !errors.Is(err, io.EOF) {
+		return nil, fmt.Errorf("reading the parquet footer: %w", err)
+	}
+	if footer := int64(binary.LittleEndian.Uint32(end[:])); string(end[4:]) != "PAR1" || footer > size-12 {
+		return nil, fmt.Errorf("%d bytes that end with %q are no whole parquet file", size, end[:])
 	}
 	return parquet.OpenFile(r, size, append(options, parquet.SkipBloomFilters(true))...)
 }
