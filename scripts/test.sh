@@ -1,0 +1,140 @@
+#!/usr/bin/env bash
+# Tests everything: the linter, the build, then all tests with the race detector, on an embedded broker and
+# on a real one, which it fetches and starts. Nothing has to be there but Go: what cannot run for want of
+# something else is listed at the end. Under CI=true that is a failure.
+#
+#   scripts/test.sh [packages, ./... unless named]
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+[ $# -gt 0 ] || set -- ./...
+
+# All that the run starts has its temporary folder here, which is how left tells its processes.
+work=$(mktemp -d)
+export TMPDIR=$work/tmp
+mkdir "$TMPDIR"
+
+# left prints the processes that the run started and that still run.
+left() {
+	local environ pid
+	for environ in /proc/[0-9]*/environ; do
+		pid=${environ//[!0-9]/}
+		if [ "$pid" != "$BASHPID" ] && grep -zqxF "TMPDIR=$TMPDIR" "$environ" 2>/dev/null; then
+			echo "$pid"
+		fi
+	done
+}
+
+# finish ends whatever still runs, however the script ends. What runs may start something while it is told
+# to end, so it is told again.
+finish() {
+	local status=$? pids patience=100
+	trap - EXIT INT TERM
+	while pids=$(left) && [ -n "$pids" ]; do
+		if [ $((patience--)) -gt 0 ]; then
+			# shellcheck disable=SC2086
+			kill $pids 2>/dev/null || true
+			sleep 0.1
+		else
+			# shellcheck disable=SC2086
+			kill -9 $pids 2>/dev/null || true
+		fi
+	done
+	rm -rf "$work"
+	exit "$status"
+}
+trap finish EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+
+failures=() # the steps that failed
+skips=()    # what could not run, and why
+
+# step NAME COMMAND…: runs the command, and says how long it took. It runs beside the shell, which can then
+# be stopped while it does.
+step() {
+	local name=$1 start=$SECONDS
+	shift
+	printf '\n=== %s\n' "$name"
+	"$@" &
+	if wait $!; then
+		echo "--- $name: done after $((SECONDS - start)) s"
+	else
+		echo "--- $name: FAILED after $((SECONDS - start)) s"
+		failures+=("$name")
+		return 1
+	fi
+}
+
+skip() {
+	echo "SKIPPED $1: $2"
+	skips+=("$1: $2")
+}
+
+tool() { go tool -modfile=scripts/tools/go.mod "$@"; }
+
+command -v go >/dev/null || {
+	echo "test.sh: go is not installed; install Go 1.26 or later, see https://go.dev/dl" >&2
+	exit 1
+}
+
+scripts/components/up --dir "$work/components" >"$work/up.log" 2>&1 &
+up=$!
+
+# The linter sees to gofmt and go vet as well.
+step "build" go build ./... || exit 1
+step "lint" tool golangci-lint run --allow-parallel-runners "$@" || true
+
+printf '\n=== real broker and registry\n'
+status=0
+wait $up || status=$?
+cat "$work/up.log"
+case $status in
+0)
+	# shellcheck source=/dev/null
+	source "$work/components/env"
+	;;
+3) skip "the tests on a real broker, named /real" "$(tail -n 1 "$work/up.log")" ;; # something is not installed
+*) failures+=("real broker and registry") ;;
+esac
+
+race=(-race)
+read -r compiler _ <<<"$(go env CC)"
+if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v "$compiler" >/dev/null; then
+	race=()
+	skip "the race detector" "$compiler is not installed; install a C compiler (Debian: gcc)"
+fi
+step "test" tool gotestsum --format pkgname-and-test-fails --jsonfile "$work/tests.json" -- "${race[@]}" -timeout 15m "$@" || true
+
+if [ -e "$work/components/env" ]; then
+	scripts/components/down --dir "$work/components"
+fi
+patience=50 # what is ending may take its time
+while [ -n "$(left)" ] && [ $((patience--)) -gt 0 ]; do sleep 0.1; done
+for pid in $(left); do
+	echo "left behind: process $pid, $(tr '\0' ' ' <"/proc/$pid/cmdline")"
+	failures+=("a process left behind")
+done
+
+# A package that fails without a failing test, as it does not compile, counts for one.
+count() {
+	awk '
+		!/"Action":"(pass|fail|skip)"/ { next }
+		{ match($0, /"Package":"[^"]*"/); package = substr($0, RSTART, RLENGTH) }
+		/"Action":"pass"/ && /"Test":"/ { passed++ }
+		/"Action":"skip"/ && /"Test":"/ { skipped++ }
+		/"Action":"fail"/ && /"Test":"/ { failed++; tested[package] = 1 }
+		/"Action":"fail"/ && !/"Test":"/ && !tested[package] { failed++ }
+		END { printf "%d passed, %d failed, %d skipped\n", passed, failed, skipped }
+	' "$work/tests.json"
+}
+
+printf '\n=== all done after %d s\n' $SECONDS
+for name in "${skips[@]}"; do echo "skipped: $name"; done
+for name in "${failures[@]}"; do echo "failed: $name"; done
+touch "$work/tests.json"
+count
+if [ "${CI:-}" = true ] && [ ${#skips[@]} -gt 0 ]; then
+	echo "under CI=true nothing may be skipped"
+	exit 1
+fi
+[ ${#failures[@]} = 0 ]
