@@ -65,10 +65,10 @@ func (r *Registry) retry(ctx context.Context, what string, final func(error) boo
 		case ctx.Err() != nil:
 			return fmt.Errorf("registry %s: %w", r.name, context.Cause(ctx))
 		case final(err):
-			return fmt.Errorf("registry %s cannot %s: %w%s", r.name, what, told(err), wayOut(err))
+			return fmt.Errorf("registry %s cannot %s: %w%s", r.name, what, err, wayOut(err))
 		}
 		if wait == firstWait {
-			slog.WarnContext(ctx, "the registry does not answer as it should, trying again", "registry", r.name, "error", told(err), "retry_timeout", r.timeout)
+			slog.WarnContext(ctx, "the registry does not answer as it should, trying again", "registry", r.name, "error", err, "retry_timeout", r.timeout)
 		}
 		select {
 		case <-limited.Done():
@@ -76,7 +76,7 @@ func (r *Registry) retry(ctx context.Context, what string, final func(error) boo
 				return fmt.Errorf("registry %s: %w", r.name, context.Cause(ctx))
 			}
 			return fmt.Errorf("registry %s cannot %s, tried for %s: %w; is the registry up, and its URL right?",
-				r.name, what, time.Since(begin).Round(time.Millisecond), told(err))
+				r.name, what, time.Since(begin).Round(time.Millisecond), err)
 		case <-time.After(wait/2 + rand.N(wait/2)): // so that many readers do not ask in step
 		}
 	}
@@ -121,9 +121,10 @@ func (a answer) Error() string {
 
 func (a answer) Unwrap() error { return a.ResponseError }
 
-// told returns err in words fit for a message: sr names the URL twice, and quotes pages.
+// told returns an error of sr's in words fit for a message: sr names the URL twice, and quotes pages.
 func told(err error) error {
-	if e, ok := err.(*sr.ResponseError); ok {
+	var e *sr.ResponseError
+	if errors.As(err, &e) {
 		return answer{e}
 	}
 	var failed *url.Error

@@ -59,7 +59,7 @@ type Registry struct {
 	unknown map[int]time.Time // when the registry was asked
 }
 
-// found is what an id stands for: an Avro schema, or ErrNotAvro with its kind.
+// found is what an id stands for: an Avro schema, or why it has none.
 type found struct {
 	schema string
 	err    error
@@ -109,7 +109,7 @@ func (r *Registry) Ping(ctx context.Context) error {
 			case err == nil && s.Schema == "":
 				return errNoSchema
 			}
-			return err
+			return told(err)
 		})
 	if status(err) == http.StatusNotFound {
 		return fmt.Errorf("%w; is the path of the URL right? Apicurio's is /apis/ccompat/v7", err)
@@ -137,8 +137,8 @@ func (r *Registry) Schema(ctx context.Context, id int, at time.Time) (string, er
 		written = end
 	}
 	for {
-		if schema, err, ok := r.cached(id, written); ok {
-			return schema, err
+		if f, ok := r.cached(id, written); ok {
+			return f.schema, f.err
 		}
 		// Whoever comes first asks for all, with its own context.
 		flight := r.flights.DoChan(strconv.Itoa(id), func() (any, error) {
@@ -158,16 +158,16 @@ func (r *Registry) Schema(ctx context.Context, id int, at time.Time) (string, er
 }
 
 // cached returns what is known of an id for a record that was written before the given time.
-func (r *Registry) cached(id int, written time.Time) (schema string, err error, ok bool) {
+func (r *Registry) cached(id int, written time.Time) (found, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if f, ok := r.found[id]; ok {
-		return f.schema, f.err, true
+		return f, true
 	}
 	if asked, ok := r.unknown[id]; ok && !asked.Before(written) {
-		return "", fmt.Errorf("schema %d: %w", id, ErrUnknown), true
+		return found{err: fmt.Errorf("schema %d: %w", id, ErrUnknown)}, true
 	}
-	return "", nil, false
+	return found{}, false
 }
 
 // fetch asks the registry for a schema and stores the answer.
@@ -183,7 +183,7 @@ func (r *Registry) fetch(ctx context.Context, id int) error {
 			unknown = true
 			return nil
 		case err != nil:
-			return err
+			return told(err)
 		case s.Type != sr.TypeAvro:
 			f = found{err: fmt.Errorf("schema %d is of type %s: %w", id, s.Type, ErrNotAvro)}
 			return nil
@@ -215,7 +215,7 @@ func (r *Registry) fetch(ctx context.Context, id int) error {
 func (r *Registry) Register(ctx context.Context, subject, schema string) (id int, err error) {
 	err = r.retry(ctx, fmt.Sprintf("register a schema for subject %q", subject), refused, func(ctx context.Context) error {
 		id, err = r.client.RegisterSchema(ctx, subject, sr.Schema{Schema: schema}, -1, -1)
-		return err
+		return told(err)
 	})
 	return id, err
 }
