@@ -326,7 +326,7 @@ func (c Connection) reach(ctx context.Context, cl *kgo.Client) error {
 			return gaveUp(explained, limit)
 		}
 		if errors.Is(explained, ErrUnreachable) && time.Since(warned) >= warnEvery {
-			slog.Warn("waiting for Kafka", "error", explained, "gives_up_in", (limit - time.Since(start)).Round(time.Second))
+			slog.Warn("waiting for Kafka", "error", explained, "gives_up_in", (limit - time.Since(start)).Round(time.Second).String())
 			warned = time.Now()
 		}
 		select {
