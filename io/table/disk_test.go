@@ -208,7 +208,7 @@ func TestWayOut(t *testing.T) {
 		syscall.EROFS: "let this user write", syscall.ENOTDIR: "is a file", syscall.ENOENT: "removed while in use",
 		syscall.ENOTSUP: "no locks",
 	} {
-		assert.ErrorContains(t, fail("dir", "writing", &os.PathError{Op: "open", Path: "dir/x", Err: err}), says)
+		require.ErrorContains(t, fail("dir", "writing", &os.PathError{Op: "open", Path: "dir/x", Err: err}), says)
 	}
-	assert.EqualError(t, fail("dir", "writing", errors.New("broken")), "table dir: writing: broken")
+	require.EqualError(t, fail("dir", "writing", errors.New("broken")), "table dir: writing: broken")
 }

@@ -35,8 +35,6 @@ type name struct {
 	shard, shards int
 }
 
-func (n name) end() time.Time { return n.start.Add(n.length) }
-
 // folder returns the name of the folder that n lies in.
 func (n name) folder() string { return datePrefix + n.start.UTC().Format(time.DateOnly) }
 

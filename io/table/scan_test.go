@@ -143,8 +143,8 @@ func TestViewOfAnEmptyTable(t *testing.T) {
 	reader, err := View(context.Background(), t.TempDir())
 	require.NoError(t, err)
 	assert.Empty(t, rows(t, reader, Filter{}))
-	for range reader.Windows(context.Background(), Span{}) {
-		t.Error("a window in an empty table")
+	for info, err := range reader.Windows(context.Background(), Span{}) {
+		t.Errorf("%+v, %v in an empty table", info, err)
 	}
 }
 

@@ -19,8 +19,9 @@ const childRoot = "CLICKSTREAM_TEST_TABLE"
 func TestMain(m *testing.M) {
 	if root := os.Getenv(childRoot); root != "" {
 		leaveAside(root)
+		return
 	}
-	os.Exit(m.Run())
+	m.Run()
 }
 
 func leaveAside(root string) {
@@ -30,8 +31,7 @@ func leaveAside(root string) {
 		err = os.WriteFile(table.stage.path(name{at(1), time.Minute, 0, 1}), []byte("half a file"), 0o600)
 	}
 	if err != nil {
-		_, _ = os.Stderr.WriteString(err.Error())
-		os.Exit(1)
+		panic(err)
 	}
 	_, _ = os.Stdout.WriteString("ready")
 	_, _ = io.Copy(io.Discard, os.Stdin) // until it is killed, or the test is gone

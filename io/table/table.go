@@ -54,7 +54,8 @@ type Table interface {
 type Reader interface {
 	// Windows lists what the table holds, by start and shard. An error ends the list.
 	Windows(ctx context.Context, in Span) iter.Seq2[Info, error]
-	// Scan returns rows by window and page, across shards. It holds few rows at a time. An error ends it.
+	// Scan returns rows by window and page, across shards, of which each page is in one. It holds few rows at a
+	// time. An error ends it.
 	Scan(ctx context.Context, f Filter) iter.Seq2[click.PageView, error]
 }
 

@@ -52,7 +52,7 @@ func TestOpenRefuses(t *testing.T) {
 			_, err := Open(context.Background(), s)
 			require.Error(t, err)
 			for _, says := range append(c.says, s.Path) {
-				assert.ErrorContains(t, err, says)
+				require.ErrorContains(t, err, says)
 			}
 			assert.NotContains(t, err.Error(), "\n")
 		})
@@ -105,7 +105,7 @@ func TestViewRefuses(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), "none")
 	_, err := View(context.Background(), missing)
 	require.ErrorIs(t, err, os.ErrNotExist)
-	assert.EqualError(t, err, "table "+missing+": there is no such folder: file does not exist")
+	require.EqualError(t, err, "table "+missing+": there is no such folder: file does not exist")
 	assert.NoDirExists(t, missing)
 
 	path := filepath.Join(t.TempDir(), "f")
