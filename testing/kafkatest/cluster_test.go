@@ -210,12 +210,14 @@ func TestSASLUsers(t *testing.T) {
 }
 
 func TestToken(t *testing.T) {
-	c := kafkatest.FindReal(t).SASL(t)
-	login := oauth.Auth{Token: kafkatest.Worker.Token()}.AsMechanism()
-	topic := c.Topic(t, 1)
-	require.NoError(t, as(t, c, kgo.SASL(login)).ProduceSync(within(t), &kgo.Record{Topic: topic}).FirstErr())
-	wrong := oauth.Auth{Token: "no token"}.AsMechanism()
-	require.ErrorIs(t, as(t, c, kgo.SASL(wrong)).Ping(within(t)), kerr.SaslAuthenticationFailed)
+	t.Run(kafkatest.Real, func(t *testing.T) {
+		c := kafkatest.FindReal(t).SASL(t)
+		login := oauth.Auth{Token: kafkatest.Worker.Token()}.AsMechanism()
+		topic := c.Topic(t, 1)
+		require.NoError(t, as(t, c, kgo.SASL(login)).ProduceSync(within(t), &kgo.Record{Topic: topic}).FirstErr())
+		wrong := oauth.Auth{Token: "no token"}.AsMechanism()
+		require.ErrorIs(t, as(t, c, kgo.SASL(wrong)).Ping(within(t)), kerr.SaslAuthenticationFailed)
+	})
 }
 
 func TestPasswordFile(t *testing.T) {
