@@ -125,6 +125,20 @@ func TestPingRefused(t *testing.T) {
 			})
 			return kafka.Connection{Brokers: []string{b.Addr()}, SASLMechanism: "PLAIN", SASLUser: "alice", SASLPasswordFile: file(t, "password", "hunter2")}
 		}, []string{": wrong SASL user or password for user alice (PLAIN)", "--sasl-password-file"}},
+		"wrong token": {func(t *testing.T) kafka.Connection {
+			b := broker(t, kfake.EnableSASL())
+			b.ControlKey(int16(kmsg.SASLHandshake), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				b.KeepControl()
+				return req.ResponseKind(), nil, true
+			})
+			b.ControlKey(int16(kmsg.SASLAuthenticate), func(req kmsg.Request) (kmsg.Response, error, bool) {
+				b.KeepControl()
+				resp := req.ResponseKind().(*kmsg.SASLAuthenticateResponse)
+				resp.SASLAuthBytes = []byte(`{"status":"invalid_token"}`) // as Kafka 4.4 answers
+				return resp, nil, true
+			})
+			return kafka.Connection{Brokers: []string{b.Addr()}, SASLMechanism: "OAUTHBEARER", SASLPasswordFile: file(t, "token", "hunter2")}
+		}, []string{": wrong SASL token (OAUTHBEARER); has the token in --sasl-password-file"}},
 		"wrong password, hung up on": {func(t *testing.T) kafka.Connection {
 			return scram(t, kafka.Connection{SASLMechanism: "SCRAM-SHA-256", SASLUser: "alice", SASLPasswordFile: file(t, "password", "hunter2")})
 		}, []string{"wrong SASL user or password for user alice (SCRAM-SHA-256)", "--sasl-password-file"}},

@@ -35,6 +35,8 @@ func (c Connection) EnsureDeadLetter(ctx context.Context, cl *kgo.Client, source
 	case err == nil:
 		c.warnIfNarrow(ctx, adm, want)
 		return false, nil
+	case errors.Is(err, ErrDenied): // brokers do not tell who may not see it whether it is there
+		return false, fmt.Errorf("the dead letter topic %s cannot be used: %w; where it does not exist, have it made with: %s", deadLetter, c.Explain(kerr.TopicAuthorizationFailed, Doing{"Write", deadLetter, ""}), c.createCommand(want))
 	case !errors.Is(err, ErrNoTopic):
 		return false, err
 	}

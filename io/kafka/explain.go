@@ -95,7 +95,8 @@ func (c Connection) refused(err error, format string, args ...any) *fault {
 
 func (c Connection) aboutSASL(err error, _ Doing) *fault {
 	switch {
-	case errors.Is(err, kerr.SaslAuthenticationFailed) && strings.EqualFold(c.SASLMechanism, "OAUTHBEARER"):
+	case strings.EqualFold(c.SASLMechanism, "OAUTHBEARER") && (errors.Is(err, kerr.SaslAuthenticationFailed) || strings.Contains(err.Error(), "oauth response")):
+		// A refused token comes with the broker's reasons, which the client does not expect (RFC 7628, 3.2.2).
 		return c.refused(err, "wrong SASL token (OAUTHBEARER); has the token in --sasl-password-file %s expired?", c.SASLPasswordFile)
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
 		return c.refused(err, "wrong SASL user or password for user %s (%s); check --sasl-user, --sasl-mechanism and the content of --sasl-password-file %s", c.SASLUser, c.SASLMechanism, c.SASLPasswordFile)

@@ -235,6 +235,14 @@ func TestEnsureDeadLetterDenied(t *testing.T) {
 		"kafka-topics.sh --bootstrap-server "+c.Brokers[0]+" --create --topic dlq --partitions 3 --replication-factor 1 --config max.message.bytes=1114124")
 }
 
+func TestEnsureDeadLetterHidden(t *testing.T) {
+	_, c, cl := asAlice(t, allow(kmsg.ACLOperationRead, "raw"))
+	_, err := c.EnsureDeadLetter(t.Context(), cl, "raw", "dlq")
+	require.ErrorIs(t, err, kafka.ErrDenied)
+	require.ErrorContains(t, err, "the dead letter topic dlq cannot be used: no permission to write to topic dlq; it needs the ACL Write: ")
+	require.ErrorContains(t, err, "; where it does not exist, have it made with: kafka-topics.sh --bootstrap-server "+c.Brokers[0]+" --create --topic dlq --partitions 3")
+}
+
 func TestEnsureDeadLetterStops(t *testing.T) {
 	_, c, cl := cluster(t, kfake.SeedTopics(1, "raw"))
 	ctx, cancel := context.WithCancel(t.Context())
