@@ -36,7 +36,8 @@ func (c Connection) EnsureDeadLetter(ctx context.Context, cl *kgo.Client, source
 		c.warnIfNarrow(ctx, adm, want)
 		return false, nil
 	case errors.Is(err, ErrDenied): // brokers do not tell who may not see it whether it is there
-		return false, fmt.Errorf("the dead letter topic %s cannot be used: %w; where it does not exist, have it made with: %s", deadLetter, c.Explain(kerr.TopicAuthorizationFailed, Doing{"Write", deadLetter, ""}), c.createCommand(want))
+		return false, fmt.Errorf("the dead letter topic %s cannot be used: %w; where it does not exist, have it made with: %s",
+			deadLetter, c.Explain(kerr.TopicAuthorizationFailed, Doing{"Write", deadLetter, ""}), c.createCommand(want))
 	case !errors.Is(err, ErrNoTopic):
 		return false, err
 	}
@@ -77,7 +78,8 @@ func (c Connection) warnIfNarrow(ctx context.Context, adm *kadm.Client, want Top
 	if err == nil && is < atoi(want.Config[maxMessageBytes])-deadLetterRoom {
 		slog.Warn("the dead letter topic takes smaller records than the source; the run stops at a larger one that is rejected",
 			"topic", want.Name, "max.message.bytes", is, "want", want.Config[maxMessageBytes],
-			"way_out", fmt.Sprintf("kafka-configs.sh --bootstrap-server %s --alter --topic %s --add-config %s=%s", c.where(), want.Name, maxMessageBytes, want.Config[maxMessageBytes]))
+			"way_out", fmt.Sprintf("kafka-configs.sh --bootstrap-server %s --alter --topic %s --add-config %s=%s",
+				c.where(), want.Name, maxMessageBytes, want.Config[maxMessageBytes]))
 	}
 }
 

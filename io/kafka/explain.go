@@ -99,15 +99,21 @@ func (c Connection) aboutSASL(err error, _ Doing) *fault {
 		// A refused token comes with the broker's reasons, which the client does not expect (RFC 7628, 3.2.2).
 		return c.refused(err, "wrong SASL token (OAUTHBEARER); has the token in --sasl-password-file %s expired?", c.SASLPasswordFile)
 	case errors.Is(err, kerr.SaslAuthenticationFailed):
-		return c.refused(err, "wrong SASL user or password for user %s (%s); check --sasl-user, --sasl-mechanism and the content of --sasl-password-file %s", c.SASLUser, c.SASLMechanism, c.SASLPasswordFile)
+		return c.wrongPassword(err, "wrong SASL user or password")
 	case errors.Is(err, kerr.UnsupportedSaslMechanism):
-		return c.refused(err, "the broker does not offer SASL mechanism %s; set --sasl-mechanism to one that its listener offers (of %s)", c.SASLMechanism, strings.Join(Mechanisms, ", "))
+		return c.refused(err, "the broker does not offer SASL mechanism %s; set --sasl-mechanism to one that its listener offers (of %s)",
+			c.SASLMechanism, strings.Join(Mechanisms, ", "))
 	case errors.Is(err, kerr.IllegalSaslState) && c.SASLMechanism != "":
 		return c.refused(err, "the broker's listener does not use SASL; leave out --sasl-mechanism, or use the port of a SASL listener")
 	case errors.Is(err, kerr.IllegalSaslState):
 		return c.needsSASL(err)
 	}
 	return nil
+}
+
+func (c Connection) wrongPassword(err error, what string) *fault {
+	return c.refused(err, "%s for user %s (%s); check --sasl-user, --sasl-mechanism and the content of --sasl-password-file %s",
+		what, c.SASLUser, c.SASLMechanism, c.SASLPasswordFile)
 }
 
 func (c Connection) needsSASL(err error) *fault {
@@ -141,7 +147,8 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
 		return denied("the cluster", "--cluster")
 	case (errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)) && d.Topic != "":
-		return &fault{fmt.Sprintf("topic %s does not exist in Kafka at %s; make it with: clickstream topics apply FILE, or name another with --topic", d.Topic, c.where()), ErrNoTopic, err, ""}
+		return &fault{fmt.Sprintf("topic %s does not exist in Kafka at %s; make it with: clickstream topics apply FILE, or name another with --topic",
+			d.Topic, c.where()), ErrNoTopic, err, ""}
 	case errors.Is(err, kerr.InvalidTopicException) && d.Topic != "":
 		return &fault{fmt.Sprintf("%q is no valid topic name; it may hold letters, digits, '.', '_' and '-', 249 at most", d.Topic), ErrNoTopic, err, ""}
 	}
@@ -194,11 +201,13 @@ func (c Connection) aboutClosing(err error, _ Doing) *fault {
 	case c.usesTLS():
 		return c.notTLS(err)
 	}
-	return c.refused(err, "the broker closed the connection at the first request; it seems to speak TLS on this port: set --tls or --tls-ca, or use the port of a plaintext listener")
+	return c.refused(err, "the broker closed the connection at the first request; it seems to speak TLS on this port: "+
+		"set --tls or --tls-ca, or use the port of a plaintext listener")
 }
 
 func (c Connection) notTLS(err error) *fault {
-	return c.refused(err, "the broker does not answer the TLS handshake; it seems not to speak TLS on this port: leave out --tls and the --tls- files, or use the port of a TLS listener")
+	return c.refused(err, "the broker does not answer the TLS handshake; it seems not to speak TLS on this port: "+
+		"leave out --tls and the --tls- files, or use the port of a TLS listener")
 }
 
 // saslMissing is how the client marks a connection that was closed at the first request after its set-up.
@@ -238,7 +247,8 @@ func (c Connection) aboutReach(err error, _ Doing) *fault {
 	}
 	seeds, _ := c.seeds()
 	if addr != "" && !slices.Contains(seeds, addr) && !isLookedUp(seeds, addr) {
-		return &fault{fmt.Sprintf("cannot reach Kafka at %s: %s; the brokers at %s give this address out: are their advertised.listeners right for this machine?", addr, why, c.where()), ErrUnreachable, err, ""}
+		return &fault{fmt.Sprintf("cannot reach Kafka at %s: %s; the brokers at %s give this address out: are their advertised.listeners right for this machine?",
+			addr, why, c.where()), ErrUnreachable, err, ""}
 	}
 	return &fault{fmt.Sprintf("cannot reach Kafka at %s: %s; is the broker running, and is --brokers right?", c.where(), why), ErrUnreachable, err, ""}
 }
@@ -314,7 +324,7 @@ func (c Connection) reach(ctx context.Context, cl *kgo.Client) error {
 		if ctx.Err() != nil {
 			return fmt.Errorf("stopped while reaching Kafka at %s: %w", c.where(), context.Cause(ctx))
 		}
-		explained, final := c.explainFirst(err)
+		final, explained := c.explainFirst(err)
 		if !final && errors.Is(explained, ErrRefused) {
 			closed++
 		} else {
@@ -355,7 +365,7 @@ func attempt(ctx context.Context, deadline time.Time, cl *kgo.Client) error {
 
 // explainFirst explains an error of the first exchange with a broker, and tells whether trying again is of
 // no use. A connection that was merely cut may be a mismatch or a broker that is just starting.
-func (c Connection) explainFirst(err error) (explained error, final bool) {
+func (c Connection) explainFirst(err error) (final bool, explained error) {
 	var (
 		first  *kgo.ErrFirstReadEOF
 		verify *tls.CertificateVerificationError
@@ -363,11 +373,11 @@ func (c Connection) explainFirst(err error) (explained error, final bool) {
 	)
 	if c.SASLMechanism != "" && errors.Is(err, io.EOF) && (!errors.As(err, &first) || strings.Contains(first.Error(), saslMissing)) {
 		// Kafka answers a wrong password, but some of its likes hang up.
-		return c.refused(err, "the broker closed the connection in SASL authentication, most likely for a wrong SASL user or password for user %s (%s); check --sasl-user, --sasl-mechanism and the content of --sasl-password-file %s", c.SASLUser, c.SASLMechanism, c.SASLPasswordFile), false
+		return false, c.wrongPassword(err, "the broker closed the connection in SASL authentication, most likely for a wrong SASL user or password")
 	}
 	explained = c.Explain(err, Doing{})
 	cut := closedAtOnce(err) && !errors.As(err, &verify) && !errors.As(err, &record) && alertOf(err) == ""
-	return explained, !cut && !errors.Is(explained, ErrUnreachable)
+	return !cut && !errors.Is(explained, ErrUnreachable), explained
 }
 
 // gaveUp puts how long it was tried behind the cause and before the way out.

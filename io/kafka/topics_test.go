@@ -141,12 +141,12 @@ func TestApplyBrokersRefusal(t *testing.T) {
 }
 
 // asAlice starts a cluster whose user alice has the permissions given, and no others.
-func asAlice(t *testing.T, acls ...kfake.ACL) (*embedded.Broker, kafka.Connection, *kgo.Client) {
+func asAlice(t *testing.T, acls ...kfake.ACL) (kafka.Connection, *kgo.Client) {
 	t.Helper()
 	b := broker(t, kfake.SeedTopics(3, "raw"), kfake.EnableSASL(), kfake.EnableACLs(),
 		kfake.Superuser("PLAIN", "admin", "admin"), kfake.User("PLAIN", "alice", "s3cret", acls...))
 	c := kafka.Connection{Brokers: []string{b.Addr()}, SASLMechanism: "PLAIN", SASLUser: "alice", SASLPasswordFile: file(t, "password", "s3cret")}
-	return b, c, connect(t, c)
+	return c, connect(t, c)
 }
 
 func allow(op kmsg.ACLOperation, topic string) kfake.ACL {
@@ -154,12 +154,12 @@ func allow(op kmsg.ACLOperation, topic string) kfake.ACL {
 }
 
 func TestCheckDenied(t *testing.T) {
-	_, c, cl := asAlice(t)
+	c, cl := asAlice(t)
 	_, err := c.Check(t.Context(), cl, []kafka.Topic{{Name: "raw", Partitions: 3}})
 	require.ErrorIs(t, err, kafka.ErrDenied)
 	require.EqualError(t, err, "no permission to describe topic raw; it needs the ACL Describe: kafka-acls.sh --bootstrap-server "+c.Brokers[0]+" --add --allow-principal User:alice --operation Describe --topic raw")
 
-	_, c, cl = asAlice(t, allow(kmsg.ACLOperationDescribe, "raw"))
+	c, cl = asAlice(t, allow(kmsg.ACLOperationDescribe, "raw"))
 	_, err = c.Check(t.Context(), cl, []kafka.Topic{raw()})
 	require.ErrorIs(t, err, kafka.ErrDenied)
 	require.ErrorContains(t, err, "no permission to read the configuration of topic raw; it needs the ACL DescribeConfigs")
@@ -228,7 +228,7 @@ func TestEnsureDeadLetterOfNothing(t *testing.T) {
 }
 
 func TestEnsureDeadLetterDenied(t *testing.T) {
-	_, c, cl := asAlice(t, allow(kmsg.ACLOperationRead, "raw"), allow(kmsg.ACLOperationDescribe, "dlq"))
+	c, cl := asAlice(t, allow(kmsg.ACLOperationRead, "raw"), allow(kmsg.ACLOperationDescribe, "dlq"))
 	_, err := c.EnsureDeadLetter(t.Context(), cl, "raw", "dlq")
 	require.ErrorIs(t, err, kafka.ErrDenied)
 	require.EqualError(t, err, "the dead letter topic dlq does not exist and cannot be made (no permission to create topic dlq); have it made with: "+
@@ -236,7 +236,7 @@ func TestEnsureDeadLetterDenied(t *testing.T) {
 }
 
 func TestEnsureDeadLetterHidden(t *testing.T) {
-	_, c, cl := asAlice(t, allow(kmsg.ACLOperationRead, "raw"))
+	c, cl := asAlice(t, allow(kmsg.ACLOperationRead, "raw"))
 	_, err := c.EnsureDeadLetter(t.Context(), cl, "raw", "dlq")
 	require.ErrorIs(t, err, kafka.ErrDenied)
 	require.ErrorContains(t, err, "the dead letter topic dlq cannot be used: no permission to write to topic dlq; it needs the ACL Write: ")

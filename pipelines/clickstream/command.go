@@ -40,7 +40,8 @@ type commands struct {
 
 const description = `Counts page views per minute, from Kafka into Parquet, exactly.
 
-Settings come from flags, then environment variables (CLICKSTREAM_ALLOWED_LATENESS for --allowed-lateness), then a YAML file (--config), then defaults. What follows -- goes to Beam.`
+Settings come from flags, then environment variables (CLICKSTREAM_ALLOWED_LATENESS for --allowed-lateness),
+then a YAML file (--config), then defaults. What follows -- goes to Beam.`
 
 // checked is a command whose settings are checked before it runs.
 type checked interface{ settings() settings.Settings }
@@ -69,6 +70,7 @@ func execute(ctx context.Context, args []string) error {
 		return err
 	}
 	kctx.BindTo(ctx, (*context.Context)(nil))
+	kctx.BindTo(os.Stdout, (*io.Writer)(nil))
 	return kctx.Run(sources, &cli, &cli.Common)
 }
 

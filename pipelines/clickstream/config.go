@@ -4,7 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -28,7 +28,8 @@ type configShowCommand struct {
 
 func (*configShowCommand) Help() string {
 	return `
-Shows every setting of run as it is resolved: from flags, CLICKSTREAM_* environment variables, the YAML file, and defaults. Credentials are hidden. They are not checked: see config lint.
+Shows every setting of run as it is resolved: from flags, CLICKSTREAM_* environment variables, the YAML
+file, and defaults. Credentials are hidden. They are not checked: see config lint.
 
 Examples:
 
@@ -38,28 +39,29 @@ Examples:
 }
 
 // Run runs the command.
-func (c *configShowCommand) Run(sources *settings.Sources, kctx *kong.Context) error {
+func (c *configShowCommand) Run(w io.Writer, sources *settings.Sources, kctx *kong.Context) error {
 	if faults := sources.Faults(); len(faults) > 0 {
 		return &settings.Error{Faults: faults}
 	}
 	rows := sources.Resolved(kctx)
 	switch c.Output {
 	case "table":
-		return showTable(rows)
+		return showTable(w, rows)
 	case "yaml":
-		return showYAML(rows)
+		return showYAML(w, rows)
 	case "json":
-		enc := json.NewEncoder(os.Stdout)
+		enc := json.NewEncoder(w)
 		enc.SetEscapeHTML(false)
 		enc.SetIndent("", "  ")
 		return enc.Encode(rows)
 	}
 	words := []string{"table", "yaml", "json"}
-	return &settings.Error{Faults: []string{fmt.Sprintf("--output is %q; it must be one of %s%s", c.Output, strings.Join(words, ", "), yamlfile.Suggestion(c.Output, words))}}
+	fault := fmt.Sprintf("--output is %q; it must be one of %s%s", c.Output, strings.Join(words, ", "), yamlfile.Suggestion(c.Output, words))
+	return &settings.Error{Faults: []string{fault}}
 }
 
-func showTable(rows []settings.Resolved) error {
-	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', 0)
+func showTable(out io.Writer, rows []settings.Resolved) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "SETTING\tVALUE\tORIGIN")
 	for _, r := range rows {
 		fmt.Fprintf(w, "%s\t%s\t%s\n", r.Setting, r.Value, r.Origin)
@@ -69,7 +71,7 @@ func showTable(rows []settings.Resolved) error {
 
 // showYAML writes a file that --config takes, with the origins as comments. A setting without a value is
 // left empty, which counts as not set.
-func showYAML(rows []settings.Resolved) error {
+func showYAML(w io.Writer, rows []settings.Resolved) error {
 	doc := &yaml.Node{Kind: yaml.MappingNode}
 	for _, r := range rows {
 		value := &yaml.Node{Kind: yaml.ScalarNode, Value: r.Value, LineComment: r.Origin}
@@ -78,7 +80,7 @@ func showYAML(rows []settings.Resolved) error {
 		}
 		doc.Content = append(doc.Content, &yaml.Node{Kind: yaml.ScalarNode, Value: r.Setting}, value)
 	}
-	return yaml.NewEncoder(os.Stdout).Encode(doc)
+	return yaml.NewEncoder(w).Encode(doc)
 }
 
 type configLintCommand struct {
@@ -87,7 +89,8 @@ type configLintCommand struct {
 
 func (*configLintCommand) Help() string {
 	return `
-Tells everything that is wrong with the settings of run, one line each, with exit code 2. Environment variables that look like settings and are none are told as warnings.
+Tells everything that is wrong with the settings of run, one line each, with exit code 2. Environment
+variables that look like settings and are none are told as warnings.
 
 Examples:
 
@@ -96,9 +99,9 @@ Examples:
 }
 
 // Run runs the command.
-func (c *configLintCommand) Run(sources *settings.Sources, cli *commands) error {
+func (c *configLintCommand) Run(out io.Writer, sources *settings.Sources, cli *commands) error {
 	for _, w := range sources.Warnings() {
-		fmt.Println("warning:", w)
+		fmt.Fprintln(out, "warning:", w)
 	}
 	faults := slices.Clone(sources.Faults())
 	var invalid *settings.Error
@@ -108,6 +111,6 @@ func (c *configLintCommand) Run(sources *settings.Sources, cli *commands) error 
 	if len(faults) > 0 {
 		return &settings.Error{Faults: faults}
 	}
-	fmt.Println("the settings are all right")
-	return nil
+	_, err := fmt.Fprintln(out, "the settings are all right")
+	return err
 }

@@ -13,7 +13,9 @@ type demoCommand struct {
 
 func (*demoCommand) Help() string {
 	return `
-Runs the main job on this machine with nothing installed: an embedded broker and schema registry, some minutes of clicks and then live ones, a few bad and late records among them, and a live view of what is counted.
+Runs the main job on this machine with nothing installed: an embedded broker and schema registry, some
+minutes of clicks and then live ones, a few bad and late records among them, and a live view of what is
+counted.
 
 Examples:
 
@@ -26,6 +28,6 @@ Examples:
 func (c *demoCommand) settings() settings.Settings { return &c.Settings }
 
 // Run runs the command.
-func (c *demoCommand) Run(ctx context.Context, common *settings.Common) error {
+func (c *demoCommand) Run(_ context.Context, _ *settings.Common) error {
 	return errors.New("demo is not linked in")
 }

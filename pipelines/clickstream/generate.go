@@ -13,7 +13,8 @@ type generateCommand struct {
 
 func (*generateCommand) Help() string {
 	return `
-Writes synthetic clicks into a topic that exists. The same seed gives the same clicks. With avro, the schema is registered when it is not.
+Writes synthetic clicks into a topic that exists. The same seed gives the same clicks. With avro, the schema
+is registered when it is not.
 
 Examples:
 
@@ -26,6 +27,6 @@ Examples:
 func (c *generateCommand) settings() settings.Settings { return &c.Settings }
 
 // Run runs the command.
-func (c *generateCommand) Run(ctx context.Context, common *settings.Common) error {
+func (c *generateCommand) Run(_ context.Context, _ *settings.Common) error {
 	return errors.New("generate is not linked in")
 }

@@ -43,7 +43,7 @@ func withoutSettings(vars []string) []string {
 
 // startBroker starts an embedded broker for the rest of the script, and puts its address into $BROKER. With
 // sasl, it wants the user alice, whose password is s3cret.
-func startBroker(ts *testscript.TestScript, neg bool, args []string) {
+func startBroker(ts *testscript.TestScript, _ bool, args []string) {
 	var opts []kfake.Opt
 	for _, a := range args {
 		switch a {
@@ -61,7 +61,7 @@ func startBroker(ts *testscript.TestScript, neg bool, args []string) {
 
 // exits runs the command of this package, as in «exits 2 run --nosuch», and wants that exit code and, unless
 // it is 0, one line or more on stderr that all begin with the command's name.
-func exits(ts *testscript.TestScript, neg bool, args []string) {
+func exits(ts *testscript.TestScript, _ bool, args []string) {
 	if len(args) < 1 {
 		ts.Fatalf("usage: exits CODE ARGUMENT...")
 	}

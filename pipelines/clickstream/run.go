@@ -13,7 +13,8 @@ type runCommand struct {
 
 func (*runCommand) Help() string {
 	return `
-Reads clicks from a Kafka topic, counts them per page and window, and writes the counts to the table. It can be stopped and started again at any time, killed too: the table says where to go on.
+Reads clicks from a Kafka topic, counts them per page and window, and writes the counts to the table. It can
+be stopped and started again at any time, killed too: the table says where to go on.
 
 Examples:
 
@@ -27,6 +28,6 @@ Examples:
 func (c *runCommand) settings() settings.Settings { return &c.Settings }
 
 // Run runs the command.
-func (c *runCommand) Run(ctx context.Context, common *settings.Common) error {
+func (c *runCommand) Run(_ context.Context, _ *settings.Common) error {
 	return errors.New("run is not linked in")
 }

@@ -30,6 +30,6 @@ Examples:
 func (c *tableShowCommand) settings() settings.Settings { return &c.Settings }
 
 // Run runs the command.
-func (c *tableShowCommand) Run(ctx context.Context, common *settings.Common) error {
+func (c *tableShowCommand) Run(_ context.Context, _ *settings.Common) error {
 	return errors.New("table show is not linked in")
 }

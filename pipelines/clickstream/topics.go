@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"clickstream/io/kafka"
@@ -51,7 +50,9 @@ type topicsApplyCommand struct {
 
 func (*topicsApplyCommand) Help() string {
 	return `
-Makes the topics that are missing, and sets the configuration that the file names. It never deletes a topic, never takes partitions away, and changes nothing that the file does not name. What it has to leave is told, with exit code 1.
+Makes the topics that are missing, and sets the configuration that the file names. It never deletes a topic,
+never takes partitions away, and changes nothing that the file does not name. What it has to leave is told,
+with exit code 1.
 
 Examples:
 
@@ -64,7 +65,7 @@ Examples:
 func (c *topicsApplyCommand) settings() settings.Settings { return c.Topics.settings() }
 
 // Run runs the command.
-func (c *topicsApplyCommand) Run(ctx context.Context) error {
+func (c *topicsApplyCommand) Run(ctx context.Context, w io.Writer) error {
 	topics, err := c.Topics.load()
 	if err != nil {
 		return err
@@ -76,7 +77,7 @@ func (c *topicsApplyCommand) Run(ctx context.Context) error {
 	}
 	defer cl.Close()
 	outcomes, err := conn.Apply(ctx, cl, topics, kafka.ApplyOptions{RaisePartitions: c.RaisePartitions, DryRun: c.DryRun})
-	left := printOutcomes(os.Stdout, outcomes, c.DryRun)
+	left := printOutcomes(w, outcomes, c.DryRun)
 	if err == nil && left > 0 {
 		err = fmt.Errorf("%s as %s describes; see the lines above", left, c.Topics.File)
 	}
@@ -89,7 +90,8 @@ type topicsCheckCommand struct {
 
 func (*topicsCheckCommand) Help() string {
 	return `
-Compares the cluster's topics with the file, and prints what differs. Only the configuration that the file names is compared. Exit code 1 when a topic deviates.
+Compares the cluster's topics with the file, and prints what differs. Only the configuration that the file
+names is compared. Exit code 1 when a topic deviates.
 
 Examples:
 
@@ -101,7 +103,7 @@ Examples:
 func (c *topicsCheckCommand) settings() settings.Settings { return c.Topics.settings() }
 
 // Run runs the command.
-func (c *topicsCheckCommand) Run(ctx context.Context) error {
+func (c *topicsCheckCommand) Run(ctx context.Context, w io.Writer) error {
 	topics, err := c.Topics.load()
 	if err != nil {
 		return err
@@ -113,7 +115,7 @@ func (c *topicsCheckCommand) Run(ctx context.Context) error {
 	}
 	defer cl.Close()
 	outcomes, err := conn.Check(ctx, cl, topics)
-	left := printOutcomes(os.Stdout, outcomes, false)
+	left := printOutcomes(w, outcomes, false)
 	if err == nil && left > 0 {
 		err = fmt.Errorf("%s as %s describes; bring it there with: clickstream topics apply %s", left, c.Topics.File, c.Topics.File)
 	}

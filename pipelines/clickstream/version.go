@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"runtime"
 
 	kongcompletion "github.com/jotaen/kong-completion"
@@ -12,9 +13,9 @@ import (
 type versionCommand struct{}
 
 // Run runs the command.
-func (versionCommand) Run() error {
-	fmt.Printf("clickstream %s (%s, %s/%s)\n", settings.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
-	return nil
+func (versionCommand) Run(w io.Writer) error {
+	_, err := fmt.Fprintf(w, "clickstream %s (%s, %s/%s)\n", settings.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	return err
 }
 
 type completionCommand struct {

@@ -1,6 +1,7 @@
 package settings
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"strings"
@@ -48,7 +49,8 @@ var (
 // Explain turns an error of kong's into an *Error of one line that names the nearest flag or command.
 func Explain(k *kong.Kong, err error) error {
 	node := k.Model.Node
-	if p, ok := err.(*kong.ParseError); ok && p.Context != nil && p.Context.Selected() != nil {
+	var p *kong.ParseError
+	if errors.As(err, &p) && p.Context != nil && p.Context.Selected() != nil {
 		node = p.Context.Selected()
 	}
 	line, command := err.Error(), node.Path()

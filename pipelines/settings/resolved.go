@@ -15,7 +15,7 @@ type Resolved struct {
 	Origin  string `json:"origin"` // see Sources.Origin
 }
 
-// Resolve returns the settings of the command that ctx has parsed, but for those that tell how the command
+// Resolved returns the settings of the command that ctx has parsed, but for those that tell how the command
 // itself prints.
 func (s *Sources) Resolved(ctx *kong.Context) []Resolved {
 	var rows []Resolved

@@ -18,6 +18,8 @@ type Common struct {
 }
 
 // Kafka is how the cluster is reached.
+//
+//nolint:lll // a setting is one line, its help included
 type Kafka struct {
 	Brokers          []string      `name:"brokers" help:"Kafka brokers to start from, host:port, separated by commas (${default})." default:"localhost:9092" placeholder:"HOST:PORT" group:"kafka"`
 	TLS              bool          `name:"tls" help:"Use TLS, trusting the system's authorities. Naming one of the files below means it as well." group:"kafka"`
@@ -40,6 +42,8 @@ func (k Kafka) Connection() kafka.Connection {
 }
 
 // Run is what the run command can be told.
+//
+//nolint:lll // a setting is one line, its help included
 type Run struct {
 	Topic           string `name:"topic" help:"Topic to read." default:"events.clickstream.raw" group:"source"`
 	Group           string `name:"group" help:"Consumer group whose offsets are committed, for tools that show lag. What is read next is the table's to say." default:"clickstream-aggregator" group:"source"`
