@@ -1,6 +1,8 @@
 package kafka
 
 import (
+	"context"
+	"errors"
 	"net"
 	"sync/atomic"
 	"time"
@@ -15,6 +17,9 @@ type health struct {
 }
 
 func (h *health) fail(err error) {
+	if errors.Is(err, context.Canceled) {
+		return // our own doing
+	}
 	h.last.Store(&err)
 	h.since.CompareAndSwap(0, time.Now().UnixNano())
 }

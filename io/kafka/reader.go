@@ -195,7 +195,7 @@ func (r *Reader) failure(fetches kgo.Fetches) error {
 			return r.explain(e.Err)
 		}
 	}
-	if since, err := r.health.failing(); err != nil && since >= r.settings.Connection.RetryTimeout {
+	if since, err := r.health.failing(); err != nil && since >= r.settings.Connection.retryTimeout() {
 		return gaveUp(r.explain(err), since.Round(time.Second))
 	}
 	return nil

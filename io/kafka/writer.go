@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
 )
@@ -12,60 +13,102 @@ type Writer struct {
 	connection Connection
 	topic      string
 	client     *kgo.Client
+	health     *health
+	watch      *time.Ticker
+	stop       context.CancelFunc
 
 	mu     sync.Mutex
 	failed error
 }
 
+// recordRetries is how often a broker that answers may refuse a record for a passing reason, such as too few
+// replicas: with the client's pauses, about a minute. A limit by time would be counted from the record's own
+// timestamp, which may be long ago.
+const recordRetries = 20
+
 // OpenWriter returns a writer to topic that never sends the broker more than maxBytes at once: the topic's
 // max.message.bytes, or 0 for Kafka's default of it. It does not connect.
 func OpenWriter(c Connection, topic string, maxBytes int32) (*Writer, error) {
+	ctx, stop := context.WithCancel(context.Background())
+	w := &Writer{connection: c, topic: topic, health: &health{}, stop: stop}
 	opts := []kgo.Opt{
+		kgo.WithContext(ctx),
+		kgo.WithHooks(w.health),
 		kgo.DefaultProduceTopic(topic),
-		kgo.RecordDeliveryTimeout(c.retryTimeout()),
+		kgo.RecordRetries(recordRetries),
 		kgo.ProducerBatchCompression(kgo.ZstdCompression(), kgo.NoCompression()),
 	}
 	if maxBytes > 0 {
-		opts = append(opts, kgo.ProducerBatchMaxBytes(maxBytes), kgo.BrokerMaxWriteBytes(max(maxBytes*2, 100<<20)))
+		opts = append(opts, kgo.ProducerBatchMaxBytes(maxBytes), kgo.BrokerMaxWriteBytes(max(2*maxBytes, 100<<20)))
 	}
 	client, err := c.Client(opts...)
 	if err != nil {
+		stop()
 		return nil, err
 	}
-	return &Writer{connection: c, topic: topic, client: client}, nil
+	w.client, w.watch = client, time.NewTicker(time.Second)
+	go w.watchBrokers(ctx)
+	return w, nil
 }
 
-// Write sends r, and returns before it has arrived. Whether it did, Flush tells.
-func (w *Writer) Write(ctx context.Context, r *kgo.Record) {
-	w.client.Produce(ctx, r, func(_ *kgo.Record, err error) {
-		if err == nil {
+// watchBrokers ends all waiting once the brokers have been out of reach for the retry timeout.
+func (w *Writer) watchBrokers(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.watch.C:
+		}
+		if since, err := w.health.failing(); err != nil && since >= w.connection.retryTimeout() {
+			w.fail(gaveUp(w.explain(err), since.Round(time.Second)))
+			w.stop()
 			return
 		}
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		if w.failed == nil {
-			w.failed = err
+	}
+}
+
+func (w *Writer) explain(err error) error {
+	return w.connection.Explain(err, Doing{Operation: "Write", Topic: w.topic})
+}
+
+func (w *Writer) fail(err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failed == nil {
+		w.failed = err
+	}
+}
+
+// Write sends r, and returns before it has arrived. Whether it did, Flush tells. It waits while many records are
+// on their way.
+func (w *Writer) Write(ctx context.Context, r *kgo.Record) {
+	w.client.Produce(ctx, r, func(_ *kgo.Record, err error) {
+		if err != nil {
+			w.fail(w.explain(err))
 		}
 	})
 }
 
-// Failed returns why something that was written since the last Flush did not arrive, as far as is known by now.
+// Failed returns why something that was written did not arrive, as far as is known by now.
 func (w *Writer) Failed() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.connection.Explain(w.failed, Doing{Operation: "Write", Topic: w.topic})
+	return w.failed
 }
 
-// Flush waits until all that was written has arrived, and returns why something since the last Flush did not.
+// Flush waits until all that was written has arrived, and returns why something did not. A writer that has
+// failed stays failed.
 func (w *Writer) Flush(ctx context.Context) error {
 	err := w.client.Flush(ctx)
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.failed != nil {
-		err, w.failed = w.failed, nil
+	if failed := w.Failed(); failed != nil {
+		return failed
 	}
-	return w.connection.Explain(err, Doing{Operation: "Write", Topic: w.topic})
+	return w.explain(err)
 }
 
 // Close ends the connections. What was not flushed may be lost.
-func (w *Writer) Close() { w.client.Close() }
+func (w *Writer) Close() {
+	w.watch.Stop()
+	w.stop()
+	w.client.Close()
+}

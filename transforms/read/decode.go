@@ -24,30 +24,32 @@ type DecodeSettings struct {
 	AllowedLateness time.Duration
 }
 
-// decoder makes a batch of a chunk. The batch's memory is used again for the next.
-type decoder struct {
+// Decoder makes a batch of clicks of a chunk of records.
+type Decoder struct {
 	settings DecodeSettings
 	records  decode.Decoder
 	batch    click.Batch
 }
 
-func newDecoder(s DecodeSettings) (*decoder, error) {
+// NewDecoder returns a decoder, or an error if its settings make no sense.
+func NewDecoder(s DecodeSettings) (*Decoder, error) {
 	switch s.Format {
 	case "json":
-		return &decoder{settings: s, records: decode.NewJSON()}, nil
+		return &Decoder{settings: s, records: decode.NewJSON()}, nil
 	case "avro":
 		schemas, err := registry.New(s.Registry)
 		if err != nil {
 			return nil, err
 		}
-		return &decoder{settings: s, records: decode.NewAvro(schemas)}, nil
+		return &Decoder{settings: s, records: decode.NewAvro(schemas)}, nil
 	}
 	return nil, fmt.Errorf("format %q is neither avro nor json", s.Format)
 }
 
-// chunk decodes and checks each record of c. It hands those that are no click, or come too late, to reject, and
-// shows the watermark the others. It fails only for what is no fault of the records.
-func (d *decoder) chunk(ctx context.Context, topic string, c kafka.Chunk, w *kafka.Watermark, reject func(click.Reject)) (click.Batch, error) {
+// Chunk decodes and checks each record of c, which was fetched now. It hands those that are no click, or come too
+// late, to reject, and shows the watermark the others. It fails only for what is no fault of the records. The
+// batch is valid until the next call.
+func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now time.Time, w *kafka.Watermark, reject func(click.Reject)) (click.Batch, error) {
 	b := &d.batch
 	b.Partition, b.First, b.Next = c.Partition, c.First, c.Next
 	b.Pages, b.Times, b.Schemas = slices.Grow(b.Pages[:0], len(c.Records)), slices.Grow(b.Times[:0], len(c.Records)), b.Schemas[:0]
@@ -56,7 +58,7 @@ func (d *decoder) chunk(ctx context.Context, topic string, c kafka.Chunk, w *kaf
 		newest  = kafka.NoTime
 		oldest  = d.oldest(w)
 		skew    = d.settings.ClockSkew.Milliseconds()
-		fetched = time.Now().UnixMilli()
+		fetched = now.UnixMilli()
 	)
 	for _, rec := range c.Records {
 		at := rec.Timestamp.UnixMilli()
@@ -87,14 +89,14 @@ func (d *decoder) chunk(ctx context.Context, topic string, c kafka.Chunk, w *kaf
 	slices.Sort(b.Schemas)
 	b.Schemas = slices.Compact(b.Schemas)
 	if newest != kafka.NoTime {
-		w.Observe(c.Index, newest, time.Now())
+		w.Observe(c.Index, newest, now)
 	}
 	return *b, nil
 }
 
 // oldest returns the first event time whose window is not final: the watermark that was last reported, less the
 // allowed lateness, down to a window's border. The runner would drop older events silently.
-func (d *decoder) oldest(w *kafka.Watermark) int64 {
+func (d *Decoder) oldest(w *kafka.Watermark) int64 {
 	reported := w.Reported()
 	if reported == kafka.NoTime {
 		return math.MinInt64

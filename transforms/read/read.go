@@ -46,22 +46,22 @@ func Clicks(s beam.Scope, cfg Config, assignments []kafka.Assignment) (batches, 
 }
 
 // Estimator is the watermark as the runner sees it, in milliseconds since the epoch.
-type Estimator struct{ millis int64 }
+type Estimator struct{ Millis int64 }
 
 // CurrentWatermark returns the reader's watermark as it was when the bundle began or, after it, ended.
-func (e *Estimator) CurrentWatermark() time.Time { return time.UnixMilli(e.millis) }
+func (e *Estimator) CurrentWatermark() time.Time { return time.UnixMilli(e.Millis) }
 
 // ReadFn reads an assignment, a bundle at a time.
 type ReadFn struct {
 	Config Config
 
-	decode *decoder
+	decoder *Decoder
 }
 
 // Setup makes the decoder.
 func (f *ReadFn) Setup() error {
 	var err error
-	f.decode, err = newDecoder(f.Config.Decode)
+	f.decoder, err = NewDecoder(f.Config.Decode)
 	return err
 }
 
@@ -94,17 +94,17 @@ func (f *ReadFn) InitialWatermarkEstimatorState(beam.EventTime, kafka.Restrictio
 }
 
 // CreateWatermarkEstimator returns the estimator that reported millis.
-func (f *ReadFn) CreateWatermarkEstimator(millis int64) *Estimator { return &Estimator{millis} }
+func (f *ReadFn) CreateWatermarkEstimator(millis int64) *Estimator { return &Estimator{Millis: millis} }
 
 // WatermarkEstimatorState returns what was reported.
-func (f *ReadFn) WatermarkEstimatorState(e *Estimator) int64 { return e.millis }
+func (f *ReadFn) WatermarkEstimatorState(e *Estimator) int64 { return e.Millis }
 
 // errSplit ends a bundle whose rest the runner has taken back.
 var errSplit = errors.New("the rest was given up")
 
 // ProcessElement reads one bundle of a: chunk by chunk, claiming each whole.
 func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockRTracker, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) (sdf.ProcessContinuation, error) {
-	r, err := kafka.Resume(f.Config.Reader, a, rt.GetRestriction().(kafka.Restriction).Next, e.millis)
+	r, err := kafka.Resume(f.Config.Reader, a, rt.GetRestriction().(kafka.Restriction).Next, e.Millis)
 	if err != nil {
 		return sdf.StopProcessing(), err
 	}
@@ -116,8 +116,8 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 		}
 		return sdf.StopProcessing(), err
 	}
-	e.millis = r.Watermark.Advance(time.Now())
-	progress.Of(a.Pipeline).At(a.Partitions[0], r.Lag(), e.millis)
+	e.Millis = r.Watermark.Advance(time.Now())
+	progress.Of(a.Pipeline).At(a.Partitions[0], r.Lag(), e.Millis)
 	if r.Done() {
 		r.Close()
 		_, _, err := rt.TrySplit(0) // nothing is left to resume
@@ -134,7 +134,7 @@ func (f *ReadFn) bundle(ctx context.Context, r *kafka.Reader, rt *sdf.LockRTrack
 			if !rt.TryClaim(kafka.Claim{Index: c.Index, Next: c.Next}) {
 				return errSplit
 			}
-			b, err := f.decode.chunk(ctx, a.Topic, c, r.Watermark, func(x click.Reject) {
+			b, err := f.decoder.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
 				done.Rejected(x.Fault.Reason)
 				reject(x)
 			})

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"text/tabwriter"
+	"time"
+
+	"clickstream/io/table"
+)
+
+// figure is what was measured on one topic. Each run of the pipeline is paired with one of the bare loop right
+// before it, so that the ratio holds when the machine's speed drifts.
+type figure struct {
+	Topic     topic   `json:"topic"`
+	Fetch     float64 `json:"fetch_events_per_s"` // of the bare loop, median
+	Run       float64 `json:"run_events_per_s"`   // of the pipeline, start-up included, median
+	Ratio     float64 `json:"ratio"`              // run to fetch, median of the pairs
+	FirstRow  float64 `json:"first_row_s"`        // from the start to the first file, median
+	Memory    int64   `json:"peak_rss_bytes"`     // largest of the runs
+	FetchRSS  int64   `json:"fetch_peak_rss_bytes"`
+	CPU       float64 `json:"cpu_s_per_million"` // processor time of the pipeline, median
+	Rejected  int64   `json:"rejected"`
+	Exact     bool    `json:"exact"` // the table holds every event of the topic
+	Processes int     `json:"runs"`
+}
+
+// measure runs the bare loop and the pipeline in turn.
+func (b *bench) measure(ctx context.Context, t topic) (figure, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return figure{}, fmt.Errorf("find the bench's own binary: %w", err)
+	}
+	f := figure{Topic: t, Exact: true, Processes: b.runs}
+	var fetches, runs, ratios, firsts, cpus []float64
+	for i := range b.runs + 1 {
+		dir, err := os.MkdirTemp("", "clickstream-bench-")
+		if err != nil {
+			return f, fmt.Errorf("make a folder for the table: %w", err)
+		}
+		fetched, err := timed(ctx, "", self, "-brokers", b.connection.Brokers[0], "-fetch", t.Name)
+		if err != nil {
+			return f, err
+		}
+		ran, err := timed(ctx, dir, b.clickstream, "run", "--quiet",
+			"--brokers", b.connection.Brokers[0], "--registry", b.registry, "--topic", t.Name, "--group", t.Name,
+			"--format", t.Format, "--start", "earliest", "--until", "latest", "--table-format", "parquet",
+			"--dead-letter-topic", t.Name+"-dlq", "--table", dir)
+		if err != nil {
+			return f, err
+		}
+		counted, err := total(ctx, dir)
+		if err != nil {
+			return f, err
+		}
+		if err := os.RemoveAll(dir); err != nil {
+			return f, fmt.Errorf("remove the table: %w", err)
+		}
+		f.Exact = f.Exact && (counted == t.Events || t.Bad > 0)
+		f.Rejected = t.Events - counted
+		if i == 0 {
+			continue // the warm-up, of the broker's page cache above all
+		}
+		n := float64(t.Events)
+		fetches = append(fetches, n/fetched.wall.Seconds())
+		runs = append(runs, n/ran.wall.Seconds())
+		ratios = append(ratios, fetched.wall.Seconds()/ran.wall.Seconds())
+		firsts = append(firsts, ran.first.Seconds())
+		cpus = append(cpus, ran.cpu.Seconds()/n*1e6)
+		f.Memory, f.FetchRSS = max(f.Memory, ran.memory), max(f.FetchRSS, fetched.memory)
+		b.say("%s: fetch %.2f M/s, run %.2f M/s, ratio %.2f, %d MB\n", t.Name, fetches[i-1]/1e6, runs[i-1]/1e6, ratios[i-1], ran.memory>>20)
+	}
+	f.Fetch, f.Run, f.Ratio, f.FirstRow, f.CPU = median(fetches), median(runs), median(ratios), median(firsts), median(cpus)
+	return f, nil
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2
+}
+
+// process is what one process took.
+type process struct {
+	wall, cpu, first time.Duration
+	memory           int64 // peak resident bytes
+}
+
+// timed runs a command to its end. first is when a Parquet file was first seen below dir, if that is not empty.
+func timed(ctx context.Context, dir, name string, args ...string) (process, error) {
+	var out strings.Builder
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = &out, &out
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return process{}, fmt.Errorf("start %s: %w", name, err)
+	}
+	var p process
+	done, watched := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(watched)
+		tick := time.NewTicker(5 * time.Millisecond)
+		defer tick.Stop()
+		for dir != "" {
+			if files, _ := filepath.Glob(filepath.Join(dir, "window_date=*", "*.parquet")); len(files) > 0 {
+				p.first = time.Since(start)
+				return
+			}
+			select {
+			case <-done:
+				return
+			case <-tick.C:
+			}
+		}
+	}()
+	err := cmd.Wait()
+	p.wall = time.Since(start)
+	close(done)
+	<-watched
+	if err != nil {
+		return p, fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(out.String()))
+	}
+	usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
+	p.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
+	p.memory = usage.Maxrss << 10
+	return p, nil
+}
+
+// total sums up the views of a table.
+func total(ctx context.Context, dir string) (int64, error) {
+	t, err := table.View(ctx, dir)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for v, err := range t.Scan(ctx, table.Filter{}) {
+		if err != nil {
+			return 0, err
+		}
+		n += v.ViewCount
+	}
+	return n, nil
+}
+
+func report(w io.Writer, figures []figure) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(tw, "topic\tpages\tfetch M/s\trun M/s\tratio\tfirst row s\tpeak MB\tCPU s/M\texact\t")
+	for _, f := range figures {
+		fmt.Fprintf(tw, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%.2f\t%t\t\n",
+			f.Topic.Format, f.Topic.Pages, f.Fetch/1e6, f.Run/1e6, f.Ratio, f.FirstRow, f.Memory>>20, f.CPU, f.Exact)
+	}
+	_ = tw.Flush()
+}
