@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -50,6 +51,12 @@ func (c Connection) EnsureDeadLetter(ctx context.Context, cl *kgo.Client, source
 		return false, fmt.Errorf("the dead letter topic %s does not exist and cannot be made (%w); have it made with: %s", deadLetter, withoutWayOut(err), c.createCommand(want))
 	}
 	return true, nil
+}
+
+// MaxMessageBytes returns the size of the largest batch of records that a topic takes, or Kafka's default of it
+// where that may not be asked.
+func (c Connection) MaxMessageBytes(ctx context.Context, cl *kgo.Client, topic string) int32 {
+	return int32(min(c.largest(ctx, kadm.NewClient(cl), topic), math.MaxInt32)) //nolint:gosec // it is bounded
 }
 
 // largest returns the size of the largest batch of records that the source takes. Who may not ask gets

@@ -28,6 +28,7 @@ type ReaderSettings struct {
 	Group          string        // consumer group that the offsets are committed for; empty: none
 	WatermarkDelay time.Duration // how far events of a partition may be out of order
 	IdleTimeout    time.Duration // silence after which a caught-up partition is left out of the watermark
+	AllowDataLoss  bool          // go on, with a warning, where the records that are next are gone
 }
 
 // Reader fetches the partitions of an assignment. It is used by one goroutine at a time.
@@ -129,7 +130,7 @@ func (r *Reader) Poll(ctx context.Context, f func(Chunk) error) error {
 	poll, cancel := context.WithTimeout(ctx, pollWait)
 	fetches := r.client.PollRecords(poll, pollRecords)
 	cancel()
-	if err := r.failure(fetches); err != nil {
+	if err := r.failure(ctx, fetches); err != nil {
 		return err
 	}
 	var failed error
@@ -179,16 +180,16 @@ func (r *Reader) end(i int) {
 }
 
 // failure returns why the reader cannot go on, if it cannot.
-func (r *Reader) failure(fetches kgo.Fetches) error {
+func (r *Reader) failure(ctx context.Context, fetches kgo.Fetches) error {
 	for _, e := range fetches.Errors() {
 		switch {
 		case errors.Is(e.Err, context.DeadlineExceeded), errors.Is(e.Err, context.Canceled):
 		case errors.Is(e.Err, kgo.ErrClientClosed):
 			return fmt.Errorf("the reader of topic %s was closed: %w", r.assignment.Topic, e.Err)
 		case errors.Is(e.Err, kerr.OffsetOutOfRange):
-			i := r.index[e.Partition]
-			return fmt.Errorf("%w: topic %s partition %d no longer has offset %d; start where its records begin with --start earliest, and raise the topic's retention",
-				ErrDataLoss, e.Topic, e.Partition, r.next[i])
+			if err := r.lost(ctx, r.index[e.Partition]); err != nil {
+				return err
+			}
 		case kerr.IsRetriable(e.Err):
 			r.health.fail(e.Err)
 		default:
@@ -207,6 +208,29 @@ func (r *Reader) explain(err error) error {
 
 // ErrDataLoss is returned when records that were to be read are gone.
 var ErrDataLoss = errors.New("data loss")
+
+// lost deals with the next records of partition i being gone: it fails, or goes on where records begin.
+func (r *Reader) lost(ctx context.Context, i int) error {
+	topic, p := r.assignment.Topic, r.assignment.Partitions[i]
+	begin, err := r.admin.ListStartOffsets(ctx, topic)
+	if err != nil {
+		return r.explain(err)
+	}
+	first, ok := begin.Lookup(topic, p)
+	if !ok || first.Err != nil || first.Offset < r.next[i] || !r.settings.AllowDataLoss {
+		return fmt.Errorf("%w: topic %s partition %d no longer has offset %d, its records begin at %d; raise the topic's retention, and go on without what is gone by --on-data-loss warn",
+			ErrDataLoss, topic, p, r.next[i], first.Offset)
+	}
+	slog.Warn("records are gone before they were read", "topic", topic, "partition", p, "from", r.next[i], "to", first.Offset)
+	r.next[i] = first.Offset
+	if r.next[i] >= r.ends[i] {
+		r.end(i)
+		return nil
+	}
+	r.client.RemoveConsumePartitions(map[string][]int32{topic: {p}})
+	r.client.AddConsumePartitions(map[string]map[int32]kgo.Offset{topic: {p: kgo.NewOffset().At(first.Offset)}})
+	return nil
+}
 
 // Tend does what is due between polls: it asks the broker about silent partitions, fixes the ends of a run that
 // ends at a time, and looks for new partitions now and then.

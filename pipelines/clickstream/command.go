@@ -14,6 +14,7 @@ import (
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
 
+	"clickstream/pipelines/launch"
 	"clickstream/pipelines/settings"
 )
 
@@ -65,7 +66,7 @@ func execute(ctx context.Context, args []string) error {
 	if err != nil {
 		return settings.Explain(k, err)
 	}
-	slog.SetDefault(cli.Common.Logger(os.Stderr))
+	slog.SetDefault(slog.New(launch.Logs(cli.Common.Logger(os.Stderr).Handler())))
 	if err := check(kctx, &cli, sources); err != nil {
 		return err
 	}

@@ -2,8 +2,11 @@ package main
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"log/slog"
+	"time"
 
+	"clickstream/pipelines/generate"
 	"clickstream/pipelines/settings"
 )
 
@@ -27,6 +30,18 @@ Examples:
 func (c *generateCommand) settings() settings.Settings { return &c.Settings }
 
 // Run runs the command.
-func (c *generateCommand) Run(_ context.Context, _ *settings.Common) error {
-	return errors.New("generate is not linked in")
+func (c *generateCommand) Run(ctx context.Context, _ *settings.Common) error {
+	var told time.Time
+	begin := time.Now()
+	n, bad, err := generate.Topic(ctx, &c.Settings, func(n int64) {
+		if time.Since(told) >= 10*time.Second {
+			told = time.Now()
+			slog.Info("writing clicks", "topic", c.Settings.Topic, "written", n, "of", c.Settings.Count)
+		}
+	})
+	if err != nil {
+		return err
+	}
+	slog.Info(fmt.Sprintf("wrote %d records, %d of them no clicks, to %s in %s", n, bad, c.Settings.Topic, time.Since(begin).Round(10*time.Millisecond)))
+	return nil
 }

@@ -3,7 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
 
+	"clickstream/pipelines/launch"
+	"clickstream/pipelines/pageviews"
 	"clickstream/pipelines/settings"
 )
 
@@ -28,6 +34,34 @@ Examples:
 func (c *runCommand) settings() settings.Settings { return &c.Settings }
 
 // Run runs the command.
-func (c *runCommand) Run(_ context.Context, _ *settings.Common) error {
-	return errors.New("run is not linked in")
+func (c *runCommand) Run(ctx context.Context, common *settings.Common) error {
+	plan, err := pageviews.Prepare(ctx, &c.Settings)
+	if err != nil {
+		return err
+	}
+	slog.Info("reading", "topic", c.Settings.Topic, "partitions", len(plan.Extent.Partitions), "start", c.Settings.Start, "until", c.Settings.Until, "table", c.Settings.Table)
+	begin := time.Now()
+	err = withProgress(ctx, common, plan, func() error { return pageviews.Run(ctx, plan) })
+	if errors.Is(err, launch.ErrCancelled) {
+		slog.Info("stopped; what is not in the table yet will be read again")
+		err = nil
+	}
+	if err == nil {
+		slog.Info(pageviews.Summary(plan, time.Since(begin)))
+	}
+	return err
+}
+
+// withProgress runs f while stderr tells how the plan goes.
+func withProgress(ctx context.Context, common *settings.Common, plan pageviews.Plan, f func() error) error {
+	if common.Quiet {
+		return f()
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var told sync.WaitGroup
+	told.Go(func() { pageviews.Report(ctx, common.Terminal(os.Stderr), plan) })
+	err := f()
+	stop()
+	told.Wait()
+	return err
 }

@@ -1,10 +1,21 @@
 package main
 
 import (
+	"bufio"
 	"context"
-	"errors"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"iter"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
 
+	"clickstream/io/table"
 	"clickstream/pipelines/settings"
+	"clickstream/transforms/click"
 )
 
 type tableCommand struct {
@@ -30,6 +41,80 @@ Examples:
 func (c *tableShowCommand) settings() settings.Settings { return &c.Settings }
 
 // Run runs the command.
-func (c *tableShowCommand) Run(_ context.Context, _ *settings.Common) error {
-	return errors.New("table show is not linked in")
+func (c *tableShowCommand) Run(ctx context.Context, w io.Writer) error {
+	s := &c.Settings
+	t, err := table.View(ctx, s.Table)
+	if err != nil {
+		return err
+	}
+	rows := t.Scan(ctx, table.Filter{Span: table.Span{From: s.From.Time, To: s.To.Time}, Page: s.Page, Limit: s.Limit})
+	out := bufio.NewWriter(w)
+	if err := printers[s.Output](out, rows); err != nil {
+		return err
+	}
+	return out.Flush()
+}
+
+// printers print rows in each format of --output.
+var printers = map[string]func(io.Writer, iter.Seq2[click.PageView, error]) error{
+	"table": printTable, "csv": printCSV, "json": printJSON,
+}
+
+// printTable prints rows for the eye: a page's control characters are escaped, as in Go.
+func printTable(w io.Writer, rows iter.Seq2[click.PageView, error]) error {
+	const line = "%-20s  %-20s  %10s  %s\n"
+	if _, err := fmt.Fprintf(w, line, "WINDOW START", "WINDOW END", "VIEWS", "PAGE"); err != nil {
+		return err
+	}
+	for r, err := range rows {
+		if err != nil {
+			return err
+		}
+		page := r.PageURL
+		if strings.ContainsFunc(page, func(c rune) bool { return !unicode.IsPrint(c) }) {
+			page = strconv.Quote(page)
+		}
+		if _, err := fmt.Fprintf(w, line, r.WindowStart.UTC().Format(time.RFC3339), r.WindowEnd.UTC().Format(time.RFC3339), strconv.FormatInt(r.ViewCount, 10), page); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// printCSV prints rows as RFC 4180 has it, with the columns' names first.
+func printCSV(w io.Writer, rows iter.Seq2[click.PageView, error]) error {
+	out := csv.NewWriter(w)
+	if err := out.Write([]string{"window_start", "window_end", "page_url", "view_count"}); err != nil {
+		return err
+	}
+	for r, err := range rows {
+		if err != nil {
+			return err
+		}
+		if err := out.Write([]string{r.WindowStart.UTC().Format(time.RFC3339), r.WindowEnd.UTC().Format(time.RFC3339), r.PageURL, strconv.FormatInt(r.ViewCount, 10)}); err != nil {
+			return err
+		}
+	}
+	out.Flush()
+	return out.Error()
+}
+
+// printJSON prints an object a line.
+func printJSON(w io.Writer, rows iter.Seq2[click.PageView, error]) error {
+	out := json.NewEncoder(w)
+	out.SetEscapeHTML(false)
+	for r, err := range rows {
+		if err != nil {
+			return err
+		}
+		if err := out.Encode(struct {
+			WindowStart time.Time `json:"window_start"`
+			WindowEnd   time.Time `json:"window_end"`
+			PageURL     string    `json:"page_url"`
+			ViewCount   int64     `json:"view_count"`
+		}{r.WindowStart.UTC(), r.WindowEnd.UTC(), r.PageURL, r.ViewCount}); err != nil {
+			return err
+		}
+	}
+	return nil
 }

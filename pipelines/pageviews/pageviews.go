@@ -13,7 +13,9 @@ import (
 
 // Plan is a run with everything looked up: what to read, how to count, where to write.
 type Plan struct {
-	Assignments []kafka.Assignment
+	Pipeline    string // names the run in this process
+	Extent      kafka.Extent
+	Readers     int // that share the extent
 	Read        read.Config
 	DeadLetters deadletter.Config
 	Count       count.Config
@@ -28,7 +30,7 @@ type Plan struct {
 //	          └ merged per window and shard
 //	              └ the table
 func Build(s beam.Scope, p Plan) {
-	clicks, rejects := read.Clicks(s, p.Read, p.Assignments)
+	clicks, rejects := read.Clicks(s, p.Read, p.Extent.Divide(p.Pipeline, p.Readers))
 	deadletter.Write(s, p.DeadLetters, rejects)
 	counts := count.PerPage(s, p.Count, clicks)
 	store.Windows(s, p.Store, counts)

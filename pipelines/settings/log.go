@@ -3,6 +3,9 @@ package settings
 import (
 	"io"
 	"log/slog"
+	"os"
+
+	"golang.org/x/term"
 )
 
 // Logger returns a logger to w as o tells. It hides the credentials of URLs in whatever is logged.
@@ -19,6 +22,14 @@ func (o Common) Logger(w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}
 	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// Terminal returns f where progress may be written over on it: a terminal, with a log for people to read; or nil.
+func (o Common) Terminal(f *os.File) io.Writer {
+	if o.LogFormat == "json" || !term.IsTerminal(int(f.Fd())) {
+		return nil
+	}
+	return f
 }
 
 func redactAttr(_ []string, a slog.Attr) slog.Attr {

@@ -8,6 +8,7 @@ import (
 	"maps"
 	"reflect"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -90,11 +91,22 @@ func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64
 
 func toTime(t typex.EventTime) time.Time { return time.UnixMilli(t.Milliseconds()).UTC() }
 
+// committing is held by every commit of this process that is under way.
+var committing sync.RWMutex
+
+// Settle waits until no commit of this process is under way.
+func Settle() {
+	committing.Lock()
+	defer committing.Unlock()
+}
+
 // FinishBundle replaces the bundle's windows. One that the table holds with more events stays, and a line says so.
 func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
 	if len(f.windows) == 0 {
 		return nil
 	}
+	committing.RLock()
+	defer committing.RUnlock()
 	done, err := f.table.Replace(ctx, slices.Collect(maps.Values(f.windows)))
 	if err != nil {
 		return err

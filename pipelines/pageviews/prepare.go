@@ -1,0 +1,119 @@
+package pageviews
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/io/kafka"
+	"clickstream/io/registry"
+	"clickstream/io/table"
+	"clickstream/pipelines/settings"
+	"clickstream/transforms/count"
+	"clickstream/transforms/deadletter"
+	"clickstream/transforms/read"
+	"clickstream/transforms/store"
+)
+
+// bundle is how long a reader gathers before its counts go on. Prism holds what is under way in memory, and
+// looks at the watermark between bundles: a second keeps both small.
+const bundle = time.Second
+
+// Prepare looks up what a run needs to know, and finds out early what is not there: the registry, the cluster,
+// the topics, the table. It makes the dead letter topic and the table where they are missing.
+func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
+	schemas := registry.Settings{URL: s.Registry, RetryTimeout: s.Kafka.RetryTimeout}
+	if s.Format == "avro" {
+		if err := ping(ctx, schemas); err != nil {
+			return Plan{}, err
+		}
+	}
+	connection := s.Kafka.Connection()
+	client, err := connection.Connect(ctx)
+	if err != nil {
+		return Plan{}, err
+	}
+	defer client.Close()
+	source, err := lookUp(ctx, s, connection, client)
+	if err != nil {
+		return Plan{}, err
+	}
+	p := Plan{
+		Pipeline:    uuid.NewString(),
+		Extent:      source.extent,
+		Readers:     s.Readers,
+		DeadLetters: deadletter.Config{Connection: connection, Topic: s.DeadLetterTopic, MaxBytes: source.maxDeadLetter, Version: settings.Version()},
+		Count:       count.Config{Window: s.Window, AllowedLateness: s.AllowedLateness, Shards: s.Shards},
+		Read: read.Config{
+			Reader: kafka.ReaderSettings{
+				Connection: connection, Group: s.Group, AllowDataLoss: s.OnDataLoss == "warn",
+				WatermarkDelay: s.WatermarkDelay, IdleTimeout: s.IdleTimeout,
+			},
+			Decode: read.DecodeSettings{
+				Format: s.Format, Registry: schemas,
+				ClockSkew: s.ClockSkew, Window: s.Window, AllowedLateness: s.AllowedLateness,
+			},
+			Bundle: bundle,
+		},
+	}
+	p.Store = store.Config{Pipeline: p.Pipeline, Table: table.Settings{
+		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: source.cluster,
+		Window: s.Window, Shards: s.Shards, Version: settings.Version(),
+	}}
+	t, err := table.Open(ctx, p.Store.Table)
+	if err != nil {
+		return Plan{}, err
+	}
+	return p, t.Close()
+}
+
+func ping(ctx context.Context, s registry.Settings) error {
+	r, err := registry.New(s)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	return r.Ping(ctx)
+}
+
+// source is what was looked up in Kafka.
+type source struct {
+	extent        kafka.Extent
+	cluster       string
+	maxDeadLetter int32
+}
+
+func lookUp(ctx context.Context, s *settings.Run, c kafka.Connection, client *kgo.Client) (source, error) {
+	admin := kadm.NewClient(client)
+	var (
+		found source
+		err   error
+	)
+	found.extent, err = kafka.Resolve(ctx, admin, s.Topic, kafka.Instant(s.Start), kafka.Instant(s.Until))
+	if err != nil {
+		return found, c.Explain(err, kafka.Doing{Operation: "Describe", Topic: s.Topic})
+	}
+	made, err := c.EnsureDeadLetter(ctx, client, s.Topic, s.DeadLetterTopic)
+	if err != nil {
+		return found, err
+	}
+	if made {
+		slog.Info("the dead letter topic did not exist and was made", "topic", s.DeadLetterTopic, "partitions", len(found.extent.Partitions))
+	}
+	found.maxDeadLetter = c.MaxMessageBytes(ctx, client, s.DeadLetterTopic)
+	metadata, err := admin.BrokerMetadata(ctx)
+	if err != nil {
+		return found, c.Explain(fmt.Errorf("look up the cluster's id: %w", err), kafka.Doing{Operation: "Describe"})
+	}
+	found.cluster = metadata.Cluster
+	// From the start, so that tools that show lag never find the group missing.
+	if err := kafka.CommitGroup(ctx, admin, s.Group, s.Topic, found.extent.Partitions, found.extent.Start); err != nil {
+		return found, c.Explain(err, kafka.Doing{Operation: "Read", Group: s.Group, Topic: s.Topic})
+	}
+	return found, nil
+}
