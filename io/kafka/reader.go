@@ -51,9 +51,8 @@ type Reader struct {
 
 const (
 	pollWait       = 200 * time.Millisecond // how long an empty topic keeps a poll waiting
-	pollRecords    = 100_000                // records of one poll at most
 	fetchBytes     = 16 << 20               // of one broker's answer, as it travels
-	partitionBytes = 1 << 20                // of one partition in it
+	partitionBytes = 512 << 10              // of one partition in it
 	topicCheck     = time.Minute            // between looks for new partitions
 	commitInterval = time.Second            // between commits of the group's offsets
 )
@@ -128,7 +127,7 @@ func (r *Reader) Lag() int64 {
 // the brokers are out of reach for the retry timeout.
 func (r *Reader) Poll(ctx context.Context, f func(Chunk) error) error {
 	poll, cancel := context.WithTimeout(ctx, pollWait)
-	fetches := r.client.PollRecords(poll, pollRecords)
+	fetches := r.client.PollFetches(poll)
 	cancel()
 	if err := r.failure(ctx, fetches); err != nil {
 		return err
