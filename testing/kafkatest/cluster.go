@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -79,6 +80,12 @@ func (c *Cluster) Topic(t *testing.T, partitions int32, configs ...string) strin
 	_, err := adm.CreateTopic(ctx, partitions, 1, values, name)
 	require.NoError(t, err, "make topic %s", name)
 	c.RemoveTopic(t, name)
+	require.EventuallyWithT(t, func(t *assert.CollectT) { // a broker learns of it after the answer
+		ends, err := adm.ListEndOffsets(ctx, name)
+		require.NoError(t, err)
+		require.NoError(t, ends.Error())
+		assert.Len(t, ends[name], int(partitions))
+	}, patience, 10*time.Millisecond, "topic %s does not settle", name)
 	return name
 }
 
