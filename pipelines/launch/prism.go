@@ -6,6 +6,8 @@ import (
 	"sync"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime/harness"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/util/hooks"
 	jobpb "github.com/apache/beam/sdks/v2/go/pkg/beam/model/jobmanagement_v1"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners/prism"
 )
@@ -17,6 +19,7 @@ var jobServer = sync.OnceValues(func() (jobpb.JobServiceClient, error) {
 
 // Prism runs p on Beam's own runner, all in this process, until it ends or ctx does; then ErrCancelled.
 func Prism(ctx context.Context, name string, p *beam.Pipeline) error {
+	hooks.DisableHook(harness.DefaultRemoteLoggingHook) // the workers' log is this process's own
 	client, err := jobServer()
 	if err != nil {
 		return fmt.Errorf("start the Prism runner: %w", err)

@@ -39,6 +39,7 @@ func run() error {
 		clickstream = flag.String("clickstream", "", "path of the clickstream binary")
 		events      = flag.Int64("events", 5_000_000, "events of each topic")
 		runs        = flag.Int("runs", 3, "measured runs of each case; the median counts")
+		long        = flag.Duration("steady", 3*time.Minute, "how long the steady rate is measured; 0: not")
 		result      = flag.String("json", "", "file for the figures")
 		only        = flag.String("fetch", "", "fetch this topic to its end, print how long that took, and exit")
 	)
@@ -51,14 +52,26 @@ func run() error {
 		fmt.Println(n)
 		return err
 	}
+	return b.all(ctx, *events, *long, *result)
+}
+
+// results is all that is measured.
+type results struct {
+	Bounded []figure `json:"bounded"`
+	Steady  []steady `json:"steady,omitempty"`
+}
+
+const steadyRate = 20_000 // events a second
+
+// all measures everything, prints it, and writes it to a file if one is named.
+func (b *bench) all(ctx context.Context, events int64, long time.Duration, file string) error {
 	stamp := time.Now().UTC().Format("150405")
-	topics := []topic{
-		{Name: "bench-avro-" + stamp, Format: "avro", Pages: 1_000, Events: *events},
-		{Name: "bench-json-" + stamp, Format: "json", Pages: 1_000, Events: *events},
-		{Name: "bench-avro-100k-" + stamp, Format: "avro", Pages: 100_000, Events: *events},
-	}
-	var figures []figure
-	for _, t := range topics {
+	var r results
+	for _, t := range []topic{
+		{Name: "bench-avro-" + stamp, Format: "avro", Pages: 1_000, Events: events},
+		{Name: "bench-json-" + stamp, Format: "json", Pages: 1_000, Events: events},
+		{Name: "bench-avro-100k-" + stamp, Format: "avro", Pages: 100_000, Events: events},
+	} {
 		if err := b.fill(ctx, t); err != nil {
 			return err
 		}
@@ -66,17 +79,24 @@ func run() error {
 		if err != nil {
 			return err
 		}
-		figures = append(figures, f)
+		r.Bounded = append(r.Bounded, f)
 	}
-	report(os.Stdout, figures)
-	if *result == "" {
+	if long > 0 {
+		s, err := b.measureSteady(ctx, "bench-steady-"+stamp, steadyRate, long)
+		if err != nil {
+			return err
+		}
+		r.Steady = append(r.Steady, s)
+	}
+	report(os.Stdout, r)
+	if file == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(figures, "", "  ")
+	text, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the figures: %w", err)
 	}
-	if err := os.WriteFile(*result, append(text, '\n'), 0o644); err != nil { //nolint:gosec // figures are no secret
+	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil { //nolint:gosec // figures are no secret
 		return fmt.Errorf("write the figures: %w", err)
 	}
 	return nil

@@ -148,12 +148,16 @@ func total(ctx context.Context, dir string) (int64, error) {
 	return n, nil
 }
 
-func report(w io.Writer, figures []figure) {
+func report(w io.Writer, r results) {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(tw, "topic\tpages\tfetch M/s\trun M/s\tratio\tfirst row s\tpeak MB\tCPU s/M\texact\t")
-	for _, f := range figures {
-		fmt.Fprintf(tw, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%.2f\t%t\t\n",
+	_, _ = fmt.Fprintln(tw, "format\tpages\tfetch M/s\trun M/s\trun/fetch\tfirst row s\tpeak MB\tCPU s/M\texact\t")
+	for _, f := range r.Bounded {
+		_, _ = fmt.Fprintf(tw, "%s\t%d\t%.2f\t%.2f\t%.2f\t%.2f\t%d\t%.2f\t%t\t\n",
 			f.Topic.Format, f.Topic.Pages, f.Fetch/1e6, f.Run/1e6, f.Ratio, f.FirstRow, f.Memory>>20, f.CPU, f.Exact)
 	}
 	_ = tw.Flush()
+	for _, s := range r.Steady {
+		_, _ = fmt.Fprintf(w, "\nat %d events/s for %.0f s: %.2f cores, %d MB at most; rows in the table %.1f s after their window's end and the watermark delay, at most, of %d windows\n",
+			s.Rate, s.Seconds, s.CPU, s.Memory>>20, s.Behind, s.Windows)
+	}
 }

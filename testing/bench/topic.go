@@ -28,17 +28,24 @@ const (
 	span       = 10 * time.Minute // of event time, whatever the number of events
 )
 
-// fill makes the topic anew, and fills it with clicks of the last minutes.
-func (b *bench) fill(ctx context.Context, t topic) error {
+// make makes a topic.
+func (b *bench) make(ctx context.Context, name string) error {
 	client, err := b.connection.Client()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	admin := kadm.NewClient(client)
 	zstd := "zstd"
-	if _, err := admin.CreateTopic(ctx, partitions, 1, map[string]*string{"compression.type": &zstd}, t.Name); err != nil {
-		return fmt.Errorf("make topic %s: %w", t.Name, err)
+	if _, err := kadm.NewClient(client).CreateTopic(ctx, partitions, 1, map[string]*string{"compression.type": &zstd}, name); err != nil {
+		return fmt.Errorf("make topic %s: %w", name, err)
+	}
+	return nil
+}
+
+// fill makes the topic, and fills it with clicks of the last minutes.
+func (b *bench) fill(ctx context.Context, t topic) error {
+	if err := b.make(ctx, t.Name); err != nil {
+		return err
 	}
 	schemas, err := registry.New(registry.Settings{URL: b.registry})
 	if err != nil {
