@@ -2,8 +2,9 @@ package main
 
 import (
 	"context"
-	"errors"
+	"io"
 
+	"clickstream/pipelines/demo"
 	"clickstream/pipelines/settings"
 )
 
@@ -28,6 +29,6 @@ Examples:
 func (c *demoCommand) settings() settings.Settings { return &c.Settings }
 
 // Run runs the command.
-func (c *demoCommand) Run(_ context.Context, _ *settings.Common) error {
-	return errors.New("demo is not linked in")
+func (c *demoCommand) Run(ctx context.Context, common *settings.Common, w io.Writer) error {
+	return demo.Run(ctx, &c.Settings, common, w)
 }

@@ -1,0 +1,102 @@
+package demo
+
+import (
+	"context"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"clickstream/io/kafka"
+	"clickstream/pipelines/generate"
+)
+
+const (
+	history    = 5 * time.Minute // what is there when the demo begins
+	maxHistory = 150_000         // clicks of it: a fraction of a second to write
+	jitter     = 2 * time.Second // how far clicks are out of order
+	delay      = 3 * time.Second // of the watermark: above the jitter, so that no click is late but those that are meant to be
+	bad        = 0.005           // fraction of records that are no clicks
+	late       = 0.002           // fraction of clicks that come an hour late
+)
+
+// write writes the history at once and then live clicks, until ctx ends. None comes late before the pipeline has a
+// watermark to be late by.
+func (d *demo) write(ctx context.Context) error {
+	w, err := kafka.OpenWriter(d.cluster.connection(), rawTopic, 0)
+	if err != nil {
+		return err
+	}
+	defer w.Close()
+	conf := generate.Settings{
+		Format: "avro", SchemaID: d.cluster.schema, Seed: 1, Pages: 1000, Users: 10_000, Zipf: 1.1,
+		BadFraction: bad, Jitter: jitter,
+	}
+	punctual, err := generate.New(conf)
+	if err != nil {
+		return err
+	}
+	conf.Seed, conf.LateFraction = 2, late
+	tardy, err := generate.New(conf)
+	if err != nil {
+		return err
+	}
+
+	past := generate.Schedule{
+		Count: max(1, int64(min(maxHistory, d.settings.Rate*history.Seconds()))),
+		From:  d.begin.Add(-history), Span: history,
+	}
+	live := generate.Schedule{Rate: d.settings.Rate}
+	if _, err := generate.Run(ctx, w, punctual, past, nil); err != nil {
+		return err
+	}
+	until, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		defer stop()
+		d.awaitWatermark(until)
+	}()
+	if _, err := generate.Run(until, w, punctual, live, nil); err != nil {
+		return err
+	}
+	return d.forgetting(ctx, func() error {
+		_, err := generate.Run(ctx, w, tardy, live, nil)
+		return err
+	})
+}
+
+// awaitWatermark returns when the pipeline has a watermark, or ctx has ended.
+func (d *demo) awaitWatermark(ctx context.Context) {
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for d.plan.Progress().Watermark.IsZero() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// forgetting runs f while the broker drops what is old, once a minute.
+func (d *demo) forgetting(ctx context.Context, f func() error) error {
+	client, err := d.cluster.connection().Client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		tick := time.NewTicker(time.Minute)
+		defer tick.Stop()
+		for {
+			select {
+			case <-ctx.Done():
+				return
+			case <-tick.C:
+				logIfFailed(ctx, d.cluster.forget(ctx, kadm.NewClient(client)))
+			}
+		}
+	}()
+	return f()
+}
