@@ -43,11 +43,12 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	pipeline := uuid.NewString()
 	p := Plan{
-		Pipeline:    uuid.NewString(),
+		Pipeline:    pipeline,
 		Extent:      source.extent,
 		Readers:     s.Readers,
-		DeadLetters: deadletter.Config{Connection: connection, Topic: s.DeadLetterTopic, MaxBytes: source.maxDeadLetter, Version: settings.Version()},
+		DeadLetters: deadletter.Config{Pipeline: pipeline, Connection: connection, Topic: s.DeadLetterTopic, MaxBytes: source.maxDeadLetter, Version: settings.Version()},
 		Count:       count.Config{Window: s.Window, AllowedLateness: s.AllowedLateness, Shards: s.Shards},
 		Read: read.Config{
 			Reader: kafka.ReaderSettings{

@@ -13,6 +13,7 @@ import (
 	"clickstream/pipelines/launch"
 	"clickstream/transforms/progress"
 	"clickstream/transforms/store"
+	"clickstream/transforms/teardown"
 )
 
 // Run runs p until it has read all that it is to read, or ctx ends. It returns launch.ErrCancelled in the second
@@ -23,6 +24,9 @@ func Run(ctx context.Context, p Plan) error {
 	Build(scope, p)
 	err := launch.Prism(ctx, "clickstream-pageviews", graph)
 	store.Settle()
+	if closeErr := teardown.End(p.Pipeline); err == nil {
+		err = closeErr
+	}
 	if err != nil || !p.Extent.Bounded() {
 		return err
 	}

@@ -12,10 +12,12 @@ import (
 
 	"clickstream/io/kafka"
 	"clickstream/transforms/click"
+	"clickstream/transforms/teardown"
 )
 
 // Config is where dead letters go. It is serialized into the graph.
 type Config struct {
+	Pipeline   string // whose end closes the connection
 	Connection kafka.Connection
 	Topic      string
 	MaxBytes   int32  // the topic's max.message.bytes
@@ -47,6 +49,9 @@ func (f *WriteFn) ProcessElement(ctx context.Context, x click.Reject) error {
 			return fmt.Errorf("dead letters: %w", err)
 		}
 		f.writer = w
+		if err := teardown.Later(f.Config.Pipeline, func() error { w.Close(); return nil }); err != nil {
+			return fmt.Errorf("dead letters: %w", err)
+		}
 	}
 	f.writer.Write(ctx, Record(x, f.Config.Version))
 	return nil
@@ -61,13 +66,6 @@ func (f *WriteFn) FinishBundle(ctx context.Context) error {
 		return fmt.Errorf("dead letters cannot be written, and the job stops rather than lose them: %w", err)
 	}
 	return nil
-}
-
-// Teardown ends the connection.
-func (f *WriteFn) Teardown() {
-	if f.writer != nil {
-		f.writer.Close()
-	}
 }
 
 // Record returns the dead letter of x: key, value and headers as they were, and the dlq headers behind them.

@@ -19,11 +19,12 @@ import (
 	"clickstream/io/table"
 	"clickstream/transforms/count"
 	"clickstream/transforms/progress"
+	"clickstream/transforms/teardown"
 )
 
 // Config is the table that windows go to. It is serialized into the graph.
 type Config struct {
-	Pipeline string // whose progress the windows are
+	Pipeline string // whose progress the windows are, and whose end closes the table
 	Table    table.Settings
 }
 
@@ -63,7 +64,7 @@ func (f *ReplaceFn) StartBundle(ctx context.Context) error {
 		return err
 	}
 	f.table = t
-	return nil
+	return teardown.Later(f.Config.Pipeline, t.Close)
 }
 
 // ProcessElement takes the counts of a window and shard. A bundle may bring several firings of one, in no order,
@@ -116,12 +117,4 @@ func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
 	}
 	progress.Of(f.Config.Pipeline).Wrote(done.Written)
 	return nil
-}
-
-// Teardown closes the table.
-func (f *ReplaceFn) Teardown() error {
-	if f.table == nil {
-		return nil
-	}
-	return f.table.Close()
 }
