@@ -24,6 +24,7 @@ type Assignment struct {
 	End        []int64 // the offset before which reading ends, or Never
 	Until      int64   // ends become those of this time (milliseconds since the epoch) once it has come; 0: they stay
 	Total      int     // partitions of the topic, to notice when there are more
+	Consumed   []int64 // offsets before which records of final windows were dealt with by an earlier run
 }
 
 // Extent is the offsets of a topic that a run reads, one entry a partition, in ascending order.
@@ -31,7 +32,8 @@ type Extent struct {
 	Topic      string
 	Partitions []int32
 	Start, End []int64
-	Until      int64 // see Assignment
+	Until      int64   // see Assignment
+	Consumed   []int64 // see Assignment
 }
 
 // Divide gives each of n readers its share of the partitions. No more readers are made than there are partitions.
@@ -43,8 +45,18 @@ func (e Extent) Divide(pipeline string, n int) []Assignment {
 		a.Partitions = append(a.Partitions, p)
 		a.Start = append(a.Start, e.Start[i])
 		a.End = append(a.End, e.End[i])
+		a.Consumed = append(a.Consumed, e.Consumed[i])
 	}
 	return shares
+}
+
+// Begin returns the start offsets by partition.
+func (e Extent) Begin() map[int32]int64 {
+	begin := make(map[int32]int64, len(e.Partitions))
+	for i, p := range e.Partitions {
+		begin[p] = e.Start[i]
+	}
+	return begin
 }
 
 // Bounded tells whether the whole extent has ends.
@@ -75,6 +87,7 @@ func Resolve(ctx context.Context, admin *kadm.Client, topic string, start, until
 		e.Partitions = append(e.Partitions, p)
 		e.Start = append(e.Start, from[topic][p].Offset)
 		e.End = append(e.End, Never)
+		e.Consumed = append(e.Consumed, 0)
 	}
 	switch {
 	case until.Word == "never":

@@ -55,32 +55,34 @@ func openFolder(ctx context.Context, root string, s Settings, sys system) (*fold
 		encoders: make(chan struct{}, runtime.GOMAXPROCS(0)),
 		held:     holdings{known: map[name]holding{}},
 	}
-	if err := t.survey(ctx); err != nil {
+	isEmpty, err := t.survey(ctx)
+	if err != nil {
 		return nil, err
 	}
 	if t.stage, err = newStage(root); err != nil {
 		return nil, fail(root, "opening to write", err)
+	}
+	if err := t.enroll(isEmpty); err != nil {
+		return nil, first(err, t.stage.close())
 	}
 	return t, nil
 }
 
 // survey checks that the files that are there are of the table that the settings tell. Names tell the window
 // and the shards; the newest file's footer speaks for the others, and each is looked at before it is replaced.
-func (t *folder) survey(ctx context.Context) error {
+// It tells whether there are none.
+func (t *folder) survey(ctx context.Context) (isEmpty bool, err error) {
 	names, err := list(ctx, t.root, Span{})
-	if err != nil {
-		return err
+	if err != nil || len(names) == 0 {
+		return true, err
 	}
 	for _, n := range names {
 		if err := t.fits(n, n.length, n.shards); err != nil {
-			return err
+			return false, err
 		}
 	}
-	if len(names) == 0 {
-		return nil
-	}
 	_, err = t.look(names[len(names)-1])
-	return err
+	return false, err
 }
 
 // fits returns an error when n's file is of another window or number of shards than the settings'.

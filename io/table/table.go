@@ -46,6 +46,9 @@ type Table interface {
 	// It looks at the table before it replaces a window, so what another process wrote meanwhile counts.
 	Replace(ctx context.Context, ws []Window) (Commit, error)
 
+	// State returns how far the table is, where windows are open for lateness after their end.
+	State(ctx context.Context, lateness time.Duration) (State, error)
+
 	// Close removes what the table keeps on the side. Replace must not be called after it.
 	Close() error
 }
@@ -123,6 +126,8 @@ type Settings struct {
 	Window  time.Duration // length of a window, in whole milliseconds
 	Shards  int           // number of shards, at least one
 	Version string        // of this program
+
+	Begin map[int32]int64 // offset of each partition where reading begins, if the table is new
 }
 
 // Open opens a table to write to, and makes it when it is not there. It returns an error that names the path

@@ -2,6 +2,7 @@ package pageviews
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -64,11 +65,23 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	}
 	p.Store = store.Config{Pipeline: p.Pipeline, Table: table.Settings{
 		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: source.cluster,
-		Window: s.Window, Shards: s.Shards, Version: settings.Version(),
+		Window: s.Window, Shards: s.Shards, Version: settings.Version(), Begin: source.extent.Begin(),
 	}}
 	t, err := table.Open(ctx, p.Store.Table)
 	if err != nil {
 		return Plan{}, err
+	}
+	admin := kadm.NewClient(client)
+	final, err := resume(ctx, s, admin, t, &p.Extent)
+	if err != nil {
+		return Plan{}, errors.Join(connection.Explain(err, kafka.Doing{Operation: "Describe", Topic: s.Topic}), t.Close())
+	}
+	if !final.IsZero() {
+		p.Read.Decode.Final = final.UnixMilli()
+	}
+	// From the start, so that tools that show lag never find the group missing.
+	if err := kafka.CommitGroup(ctx, admin, s.Group, s.Topic, p.Extent.Partitions, p.Extent.Start); err != nil {
+		return Plan{}, errors.Join(connection.Explain(err, kafka.Doing{Operation: "Read", Group: s.Group, Topic: s.Topic}), t.Close())
 	}
 	return p, t.Close()
 }
@@ -112,9 +125,5 @@ func lookUp(ctx context.Context, s *settings.Run, c kafka.Connection, client *kg
 		return found, c.Explain(fmt.Errorf("look up the cluster's id: %w", err), kafka.Doing{Operation: "Describe"})
 	}
 	found.cluster = metadata.Cluster
-	// From the start, so that tools that show lag never find the group missing.
-	if err := kafka.CommitGroup(ctx, admin, s.Group, s.Topic, found.extent.Partitions, found.extent.Start); err != nil {
-		return found, c.Explain(err, kafka.Doing{Operation: "Read", Group: s.Group, Topic: s.Topic})
-	}
 	return found, nil
 }

@@ -56,8 +56,8 @@ func logProgress(s progress.Snapshot, rate float64) {
 // Summary says in a line what a run has done.
 func Summary(p Plan, took time.Duration) string {
 	s := p.Progress()
-	return fmt.Sprintf("read %d records in %s: counted %d, rejected %s; wrote %d windows to %s",
-		s.Read, took.Round(10*time.Millisecond), s.Counted, rejects(s), s.Windows, p.Store.Table.Path)
+	return fmt.Sprintf("read %d records in %s: counted %d, rejected %s, skipped %d as counted before; wrote %d windows to %s",
+		s.Read, took.Round(10*time.Millisecond), s.Counted, rejects(s), s.Skipped, s.Windows, p.Store.Table.Path)
 }
 
 // rejects returns the rejected records by reason, as «12 (json 10, too_late 2)», or 0.

@@ -13,6 +13,7 @@ import (
 type Progress struct {
 	read     atomic.Int64
 	counted  atomic.Int64
+	skipped  atomic.Int64
 	windows  atomic.Int64
 	rejected map[click.Reason]*atomic.Int64
 
@@ -29,6 +30,7 @@ type position struct {
 type Snapshot struct {
 	Read      int64                  // records read
 	Counted   int64                  // clicks handed to the count
+	Skipped   int64                  // clicks that an earlier run had dealt with
 	Windows   int64                  // files of windows written or replaced
 	Rejected  map[click.Reason]int64 // records rejected, for reasons that occurred
 	Lag       int64                  // records that the brokers hold beyond what was read
@@ -53,10 +55,11 @@ func Of(pipeline string) *Progress {
 // Forget drops the progress of a pipeline that has ended.
 func Forget(pipeline string) { pipelines.Delete(pipeline) }
 
-// Read adds n records that were read, of which so many were counted.
-func (p *Progress) Read(n, counted int) {
+// Read adds n records that were read, of which so many were counted, or skipped.
+func (p *Progress) Read(n, counted, skipped int) {
 	p.read.Add(int64(n))
 	p.counted.Add(int64(counted))
+	p.skipped.Add(int64(skipped))
 }
 
 // Rejected adds a rejected record.
@@ -74,7 +77,7 @@ func (p *Progress) At(reader int32, lag, watermark int64) {
 
 // Snapshot returns the state as it is now.
 func (p *Progress) Snapshot() Snapshot {
-	s := Snapshot{Read: p.read.Load(), Counted: p.counted.Load(), Windows: p.windows.Load(), Rejected: map[click.Reason]int64{}}
+	s := Snapshot{Read: p.read.Load(), Counted: p.counted.Load(), Skipped: p.skipped.Load(), Windows: p.windows.Load(), Rejected: map[click.Reason]int64{}}
 	for r, n := range p.rejected {
 		if n := n.Load(); n > 0 {
 			s.Rejected[r] = n

@@ -3,7 +3,6 @@ package read
 import (
 	"context"
 	"fmt"
-	"math"
 	"slices"
 	"time"
 
@@ -22,6 +21,7 @@ type DecodeSettings struct {
 	ClockSkew       time.Duration // how far past its record's time a click may lie
 	Window          time.Duration
 	AllowedLateness time.Duration
+	Final           int64 // windows that end by then were final before this run began, milliseconds since the epoch; 0: none
 }
 
 // Decoder makes a batch of clicks of a chunk of records.
@@ -48,9 +48,11 @@ func NewDecoder(s DecodeSettings) (*Decoder, error) {
 
 // Chunk decodes and checks each record of c, which was fetched now. It hands those that are no click, or come too
 // late, to reject, and shows the watermark the others. It fails only for what is no fault of the records. The
-// batch is valid until the next call.
-func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now time.Time, w *kafka.Watermark, reject func(click.Reject)) (click.Batch, error) {
-	b := &d.batch
+// batch is valid until the next call. skipped is how many clicks were left out as an earlier run has dealt with
+// them.
+func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now time.Time, w *kafka.Watermark, reject func(click.Reject)) (b click.Batch, skipped int, err error) {
+	b = d.batch
+	defer func() { d.batch = b }()
 	b.Partition, b.First, b.Next = c.Partition, c.First, c.Next
 	b.Pages, b.Times, b.Schemas = slices.Grow(b.Pages[:0], len(c.Records)), slices.Grow(b.Times[:0], len(c.Records)), b.Schemas[:0]
 	var (
@@ -66,11 +68,15 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		stage := "decode"
 		switch {
 		case err != nil:
-			return click.Batch{}, fmt.Errorf("topic %s partition %d offset %d: %w", topic, rec.Partition, rec.Offset, err)
+			return b, skipped, fmt.Errorf("topic %s partition %d offset %d: %w", topic, rec.Partition, rec.Offset, err)
 		case fault != nil:
 		default:
 			stage = "validate"
 			if fault = clicked.Check(at + skew); fault == nil && clicked.Timestamp < oldest {
+				if clicked.Timestamp < d.settings.Final && rec.Offset < c.Consumed {
+					skipped++
+					continue
+				}
 				stage = "window"
 				fault = click.Faultf(click.TooLate, "timestamp %d: its window was final at %d, by the watermark less the allowed lateness", clicked.Timestamp, oldest)
 			}
@@ -91,19 +97,20 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 	if newest != kafka.NoTime {
 		w.Observe(c.Index, newest, now)
 	}
-	return *b, nil
+	return b, skipped, nil
 }
 
 // oldest returns the first event time whose window is not final: the watermark that was last reported, less the
-// allowed lateness, down to a window's border. The runner would drop older events silently.
+// allowed lateness, down to a window's border. The runner would drop older events silently. Windows that were
+// final before stay so.
 func (d *Decoder) oldest(w *kafka.Watermark) int64 {
 	reported := w.Reported()
 	if reported == kafka.NoTime {
-		return math.MinInt64
+		return d.settings.Final
 	}
 	final := reported - d.settings.AllowedLateness.Milliseconds()
 	size := d.settings.Window.Milliseconds()
-	return final - ((final%size)+size)%size
+	return max(d.settings.Final, final-((final%size)+size)%size)
 }
 
 func rejected(topic string, rec *kgo.Record, fault *click.Fault, stage string) click.Reject {

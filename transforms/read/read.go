@@ -134,14 +134,14 @@ func (f *ReadFn) bundle(ctx context.Context, r *kafka.Reader, rt *sdf.LockRTrack
 			if !rt.TryClaim(kafka.Claim{Index: c.Index, Next: c.Next}) {
 				return errSplit
 			}
-			b, err := f.decoder.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
+			b, skipped, err := f.decoder.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
 				done.Rejected(x.Fault.Reason)
 				reject(x)
 			})
 			if err != nil {
 				return err
 			}
-			done.Read(len(c.Records), len(b.Pages))
+			done.Read(len(c.Records), len(b.Pages), skipped)
 			if len(b.Pages) > 0 {
 				emit(b)
 			}

@@ -1,0 +1,171 @@
+package table
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// State is how far a table is, which is all that a run needs to know to go on with it.
+type State struct {
+	// Begun is the offset of each partition that the table began at. It is fixed when the table is made, before
+	// anything is read.
+	Begun map[int32]int64
+	// Final is where windows are no longer open: those that end by then stay as they are. It lies the allowed
+	// lateness before the end of the newest window that every shard holds. Zero: no window is final.
+	Final time.Time
+	// Consumed is the offset of each partition below which every record of a final window has been dealt with.
+	Consumed map[int32]int64
+	// First is the least offset of each partition that the windows held, and not final, were counted from.
+	First map[int32]int64
+}
+
+// recordFile is a file of the table's folder, which readers leave out. It says what the table is.
+const recordFile = "_table.json"
+
+// record is what the file holds.
+type record struct {
+	Topic   string          `json:"topic"`
+	Cluster string          `json:"cluster,omitempty"`
+	Window  string          `json:"window"`
+	Shards  int             `json:"shards"`
+	Begun   map[int32]int64 `json:"begun"` // offsets by partition
+	Version string          `json:"version"`
+}
+
+// enroll writes the table's record if there is none and the table holds nothing, and checks it otherwise. Of two
+// processes that make a table at once, the first one's record stands.
+func (t *folder) enroll(isEmpty bool) error {
+	path := filepath.Join(t.root, recordFile)
+	had, err := readRecord(path)
+	if errors.Is(err, fs.ErrNotExist) && isEmpty && t.settings.Begin != nil {
+		if err = t.writeRecord(path); err == nil || errors.Is(err, fs.ErrExist) {
+			had, err = readRecord(path)
+		}
+	}
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil // nothing is known but what the files say
+	case err != nil:
+		return fail(t.root, "reading "+recordFile, err)
+	}
+	for _, v := range []struct {
+		what       string
+		have, want any
+		differ     bool
+	}{
+		{"topic", had.Topic, t.settings.Topic, had.Topic != t.settings.Topic},
+		{"Kafka cluster", had.Cluster, t.settings.Cluster, had.Cluster != t.settings.Cluster && had.Cluster != "" && t.settings.Cluster != ""},
+		{"window", had.Window, t.settings.Window, had.Window != t.settings.Window.String()},
+		{"number of shards", had.Shards, t.settings.Shards, had.Shards != t.settings.Shards},
+	} {
+		if v.differ {
+			return fmt.Errorf("table %s: it was made for the %s %v, not %v: choose another folder, or go on with %v", t.root, v.what, v.have, v.want, v.have)
+		}
+	}
+	return nil
+}
+
+func readRecord(path string) (record, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return record{}, err
+	}
+	var r record
+	if err := json.Unmarshal(text, &r); err != nil {
+		return record{}, fmt.Errorf("%s is damaged: %w; remove it and say where to start", path, err)
+	}
+	return r, nil
+}
+
+// writeRecord writes the record aside and links it to its place, which fails where one is there.
+func (t *folder) writeRecord(path string) (err error) {
+	s := t.settings
+	text, err := json.MarshalIndent(record{s.Topic, s.Cluster, s.Window.String(), s.Shards, s.Begin, s.Version}, "", "  ")
+	if err != nil {
+		return err
+	}
+	aside := filepath.Join(t.stage.folder, recordFile)
+	f, err := t.system.Create(aside)
+	if err != nil {
+		return err
+	}
+	defer func() { err = first(err, t.system.Remove(aside)) }()
+	_, err = f.Write(append(text, '\n'))
+	if err = first(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Link(aside, path); err != nil {
+		return err
+	}
+	return t.system.Sync(t.root)
+}
+
+// consumedSpan is how far before the newest windows files are looked at for the offsets that were consumed.
+const consumedSpan = 24 * time.Hour
+
+// State is Table's. It reads the names of all files, and the footers of the newest.
+func (t *folder) State(ctx context.Context, lateness time.Duration) (State, error) {
+	s := State{Consumed: map[int32]int64{}, First: map[int32]int64{}}
+	r, err := readRecord(filepath.Join(t.root, recordFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return s, fail(t.root, "reading "+recordFile, err)
+	}
+	s.Begun = r.Begun
+	names, err := list(ctx, t.root, Span{})
+	if err != nil {
+		return s, err
+	}
+	newest := make([]time.Time, t.settings.Shards)
+	for _, n := range names {
+		if err := t.fits(n, n.length, n.shards); err != nil {
+			return s, err
+		}
+		if end := n.start.Add(n.length); n.shard < len(newest) && end.After(newest[n.shard]) {
+			newest[n.shard] = end
+		}
+	}
+	for i, end := range newest {
+		if end.IsZero() {
+			return s, nil
+		}
+		if final := floor(end.Add(-lateness), t.settings.Window); i == 0 || final.Before(s.Final) {
+			s.Final = final
+		}
+	}
+	return s, t.offsets(ctx, names, &s)
+}
+
+// floor returns the last border of a window at or before t. Windows are aligned to the epoch.
+func floor(t time.Time, window time.Duration) time.Time {
+	size, at := window.Milliseconds(), t.UnixMilli()
+	return time.UnixMilli(at - ((at%size)+size)%size).UTC()
+}
+
+// offsets fills in what the footers of the newest files say of offsets.
+func (t *folder) offsets(ctx context.Context, names []name, s *State) error {
+	for _, n := range names {
+		if n.start.Before(s.Final.Add(-consumedSpan)) {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return fail(t.root, "looking at files", context.Cause(ctx))
+		}
+		p, _, err := t.footer(n)
+		if err != nil {
+			return err
+		}
+		for partition, r := range p.Offsets {
+			s.Consumed[partition] = max(s.Consumed[partition], r.Next)
+			if first, ok := s.First[partition]; p.End.After(s.Final) && (!ok || r.First < first) {
+				s.First[partition] = r.First
+			}
+		}
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package pageviews
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"clickstream/io/kafka"
+	"clickstream/io/table"
+	"clickstream/pipelines/settings"
+)
+
+// resume moves the extent to where the table is, and returns up to when windows are final (zero: none is).
+//
+// Windows that are not final are counted anew, from the first record that can hold a click of them: a click lies
+// no further ahead of its record's time than the clock skew. Nothing is read that lies before where the table
+// began. What was final stays: records below the offsets that the table consumed have been dealt with.
+func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Table, e *kafka.Extent) (time.Time, error) {
+	state, err := t.State(ctx, s.AllowedLateness)
+	if err != nil {
+		return time.Time{}, err
+	}
+	begins, err := admin.ListStartOffsets(ctx, e.Topic)
+	if err == nil {
+		err = begins.Error()
+	}
+	if err != nil {
+		return time.Time{}, fmt.Errorf("list the offsets of topic %s: %w", e.Topic, err)
+	}
+	if state.Final.IsZero() {
+		for i, p := range e.Partitions {
+			if begun, ok := state.Begun[p]; ok {
+				e.Start[i] = begun
+			} else if state.Begun != nil { // the partition is younger than the table
+				e.Start[i] = begins[e.Topic][p].Offset
+			}
+		}
+		return time.Time{}, nil
+	}
+	open, err := kafka.Resolve(ctx, admin, e.Topic, kafka.Instant{Time: state.Final.Add(-s.ClockSkew)}, kafka.Instant{Word: settings.Never})
+	if err != nil {
+		return time.Time{}, err
+	}
+	var again int64
+	for i, p := range open.Partitions {
+		e.Start[i] = max(open.Start[i], state.Begun[p])
+		e.Consumed[i] = state.Consumed[p]
+		again += max(0, e.Consumed[i]-e.Start[i])
+		if err := checkGone(s, e.Topic, p, begins[e.Topic][p].Offset, state); err != nil {
+			return time.Time{}, err
+		}
+	}
+	slog.Info("going on where the table is", "table", s.Table, "final_until", state.Final.Format(time.RFC3339), "records_read_again", again)
+	return state.Final, nil
+}
+
+// checkGone tells whether Kafka still has the records of partition p that come next, and those of the windows that
+// are counted anew.
+func checkGone(s *settings.Run, topic string, p int32, begin int64, state table.State) error {
+	needed := state.Consumed[p]
+	if first, ok := state.First[p]; ok {
+		needed = min(needed, first)
+	}
+	if begin <= needed {
+		return nil
+	}
+	if s.OnDataLoss == "warn" {
+		slog.Warn("records are gone before they were read", "topic", topic, "partition", p, "from", needed, "to", begin)
+		return nil
+	}
+	return fmt.Errorf("%w: topic %s partition %d begins at offset %d, and table %s needs it from %d; raise the topic's retention, and go on without what is gone by --on-data-loss warn",
+		kafka.ErrDataLoss, topic, p, begin, s.Table, needed)
+}
