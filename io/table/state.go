@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -130,14 +131,11 @@ func (t *folder) State(ctx context.Context, lateness time.Duration) (State, erro
 			newest[n.shard] = end
 		}
 	}
-	for i, end := range newest {
-		if end.IsZero() {
-			return s, nil
-		}
-		if final := floor(end.Add(-lateness), t.settings.Window); i == 0 || final.Before(s.Final) {
-			s.Final = final
-		}
+	slowest := slices.MinFunc(newest, time.Time.Compare)
+	if slowest.IsZero() {
+		return s, nil
 	}
+	s.Final = floor(slowest.Add(-lateness), t.settings.Window)
 	return s, t.offsets(ctx, names, &s)
 }
 
