@@ -34,6 +34,9 @@ func submit(ctx context.Context, client jobpb.JobServiceClient, name string, p *
 		}
 	}()
 	job, err := start(ctx, client, workers, name, p)
+	if ctx.Err() != nil && err != nil {
+		return ErrCancelled
+	}
 	if err != nil {
 		return err
 	}
@@ -97,6 +100,8 @@ func cancel(ctx context.Context, client jobpb.JobServiceClient, job string) {
 
 // follow takes the job's messages to the log until it ends, and returns why it failed, if it did.
 func follow(ctx context.Context, client jobpb.JobServiceClient, job string) error {
+	ctx, done := context.WithCancel(ctx)
+	defer done() // ends the stream
 	messages, err := client.GetMessageStream(ctx, &jobpb.JobMessagesRequest{JobId: job})
 	if err != nil {
 		return fmt.Errorf("follow the job: %w", err)
