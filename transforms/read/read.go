@@ -130,6 +130,9 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 func (f *ReadFn) bundle(ctx context.Context, r *kafka.Reader, rt *sdf.LockRTracker, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) error {
 	done := progress.Of(a.Pipeline)
 	for end := time.Now().Add(f.Config.Bundle); time.Now().Before(end) && !r.Done(); {
+		if ctx.Err() != nil { // the job was cancelled; polls would return at once, for as long as the bundle lasts
+			return context.Cause(ctx)
+		}
 		err := r.Poll(ctx, func(c kafka.Chunk) error {
 			if !rt.TryClaim(kafka.Claim{Index: c.Index, Next: c.Next}) {
 				return errSplit
