@@ -147,11 +147,17 @@ type running struct {
 // start runs the job in the background. It is stopped with the test, if not before.
 func (j *job) start() *running {
 	j.Helper()
+	return j.begin(j.prepare())
+}
+
+// begin runs a plan in the background.
+func (j *job) begin(p pageviews.Plan) *running {
+	j.Helper()
 	ctx, cancel := context.WithCancel(context.WithoutCancel(j.Context()))
-	r := &running{job: j, plan: j.prepare(), cancel: cancel, done: make(chan struct{})}
+	r := &running{job: j, plan: p, cancel: cancel, done: make(chan struct{})}
 	go func() {
 		defer close(r.done)
-		r.err = pageviews.Run(ctx, r.plan)
+		r.err = pageviews.Run(ctx, p)
 	}()
 	j.Cleanup(func() {
 		cancel()
