@@ -97,6 +97,18 @@ case $status in
 *) failures+=("real broker and registry") ;;
 esac
 
+printf '\n=== Python readers of the table\n'
+status=0
+python=$(scripts/components/python) || status=$?
+case $status in
+0)
+	export CLICKSTREAM_TEST_PYTHON=$python
+	echo "$python"
+	;;
+3) skip "the tests with other readers of the table" "python3 or its venv module is not installed" ;;
+*) failures+=("Python readers of the table") ;;
+esac
+
 race=(-race)
 read -r compiler _ <<<"$(go env CC)"
 if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v "$compiler" >/dev/null; then

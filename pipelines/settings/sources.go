@@ -172,7 +172,7 @@ func (s *Sources) loadEnv(known []string) {
 		switch {
 		case slices.Contains(known, flag) && value != "":
 			s.env[flag] = given{value, name}
-		case slices.Contains(known, flag), service.MatchString(name):
+		case slices.Contains(known, flag), service.MatchString(name), strings.HasPrefix(name, envPrefix+"TEST_"): // the last name what tests need
 		default:
 			var names []string
 			for _, k := range known {

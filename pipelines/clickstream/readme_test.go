@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"clickstream/testing/kafkatest"
+)
+
+const root = "../.."
+
+var fence = regexp.MustCompile("(?ms)^```(sh|python)\n(.*?)^```$")
+
+// TestREADME runs every command of the README, in its order, in a copy of the repository, as a reader would. What
+// it changes: ports that may be taken, and how long the demo and the benchmark go on. It does not run test.sh,
+// which runs it.
+func TestREADME(t *testing.T) {
+	kafkatest.FindReal(t) // what that needs, the commands need
+	python := os.Getenv("CLICKSTREAM_TEST_PYTHON")
+	if python == "" {
+		missing := "CLICKSTREAM_TEST_PYTHON names no interpreter; scripts/components/python makes one"
+		if os.Getenv("CI") == "true" {
+			t.Fatal(missing)
+		}
+		t.Skip(missing)
+	}
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	blocks := fence.FindAllStringSubmatch(string(text), -1)
+	require.NotEmpty(t, blocks)
+
+	dir := copyRepository(t)
+	kafka, registry := freePort(t), freePort(t)
+	change := strings.NewReplacer(
+		"./scripts/test.sh", "test -x scripts/test.sh",
+		"clickstream demo", "clickstream demo --for 8s",
+		"./scripts/bench.sh", "./scripts/bench.sh --events 100000 --runs 1 --steady 0",
+		"components/up", "components/up --dir components.run", "components/down", "components/down --dir components.run",
+		"--kafka-port 9092", "--kafka-port "+kafka, "--registry-port 8081", "--registry-port "+registry, "localhost:8081", "127.0.0.1:"+registry,
+	)
+	env := append(withoutSettings(os.Environ()), "CLICKSTREAM_BROKERS=127.0.0.1:"+kafka)
+	run := func(ctx context.Context, t *testing.T, name string, args ...string) string {
+		cmd := exec.CommandContext(ctx, name, args...)
+		cmd.Dir, cmd.Env = dir, env
+		out, err := cmd.CombinedOutput()
+		require.NoError(t, err, "%s\n%s", strings.Join(args, " "), out)
+		return string(out)
+	}
+	t.Cleanup(func() { // a failed test has not come to the line that ends them
+		if _, err := os.Stat(filepath.Join(dir, "components.run")); !errors.Is(err, fs.ErrNotExist) {
+			run(context.Background(), t, "scripts/components/down", "--dir", "components.run")
+		}
+	})
+	var said strings.Builder
+	for _, b := range blocks {
+		interpreter := []string{"bash", "-euxc"}
+		if b[1] == "python" {
+			interpreter = []string{python, "-c"}
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+		said.WriteString(run(ctx, t, interpreter[0], interpreter[1], change.Replace(b[2])))
+		cancel()
+	}
+	for _, want := range []string{"https://shop.example/", "counted 99902", "fetch M/s"} {
+		assert.Contains(t, said.String(), want)
+	}
+}
+
+// copyRepository copies what git knows of the repository, or would, into a new folder.
+func copyRepository(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	cmd := exec.CommandContext(t.Context(), "git", "ls-files", "-z", "--cached", "--others", "--exclude-standard")
+	cmd.Dir = root
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	for _, name := range strings.Split(strings.TrimSuffix(string(out), "\x00"), "\x00") {
+		from, to := filepath.Join(root, name), filepath.Join(dir, name)
+		info, err := os.Stat(from)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // removed, and not committed yet
+		}
+		require.NoError(t, err)
+		content, err := os.ReadFile(from)
+		require.NoError(t, err)
+		require.NoError(t, os.MkdirAll(filepath.Dir(to), 0o700))
+		require.NoError(t, os.WriteFile(to, content, info.Mode().Perm()))
+	}
+	return dir
+}
+
+// freePort returns a port that nobody listens at.
+func freePort(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, l.Close()) }()
+	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+}
