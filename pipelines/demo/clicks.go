@@ -12,7 +12,8 @@ import (
 
 const (
 	history    = 5 * time.Minute // what is there when the demo begins
-	maxHistory = 150_000         // clicks of it: a fraction of a second to write
+	minHistory = 30_000          // clicks of it: every partition has some
+	maxHistory = 150_000         // a fraction of a second to write
 	jitter     = 2 * time.Second // how far clicks are out of order
 	delay      = 3 * time.Second // of the watermark: above the jitter, so that no click is late but those that are meant to be
 	bad        = 0.005           // fraction of records that are no clicks
@@ -42,7 +43,7 @@ func (d *demo) write(ctx context.Context) error {
 	}
 
 	past := generate.Schedule{
-		Count: max(1, int64(min(maxHistory, d.settings.Rate*history.Seconds()))),
+		Count: int64(max(minHistory, min(maxHistory, d.settings.Rate*history.Seconds()))),
 		From:  d.begin.Add(-history), Span: history,
 	}
 	live := generate.Schedule{Rate: d.settings.Rate}

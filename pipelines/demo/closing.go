@@ -23,14 +23,20 @@ type outcome struct {
 func closing(o outcome) string {
 	var b strings.Builder
 	s := &snapshot{Progress: o.Progress}
-	fmt.Fprintf(&b, "\nRead %s records in %.1f s: %s clicks were counted, dead letters %s.\n", number(o.Progress.Read), o.Took.Seconds(), number(o.Progress.Counted), reasons(s))
+	fmt.Fprintf(&b, "\nRead %s records in %.1f s: %s clicks were counted.\nDead letters: %s.\n",
+		number(o.Progress.Read), o.Took.Seconds(), number(o.Progress.Counted), reasons(s))
 	if o.Table.Windows == 0 {
-		fmt.Fprintf(&b, "No minute had closed yet, so the table is empty: %s\n", o.Path)
+		fmt.Fprintf(&b, "No minute was written yet, so the table is empty: %s\n", o.Path)
 		return b.String()
 	}
-	fmt.Fprintf(&b, "The table holds the minutes that had closed, up to %s UTC: %s, %s rows, %s views.\n",
-		hour(o.Table.To), count(o.Table.Windows, "window"), number(o.Table.Rows), number(o.Table.Views))
-	fmt.Fprintf(&b, "It is in %s\n\nQuery it with this program, DuckDB or pandas:\n\n", o.Path)
+	from, to := o.Table.topSpan()
+	fmt.Fprintf(&b, "\nTop pages of %s–%s UTC:\n\n", hour(from), hour(to))
+	for _, p := range o.Table.Top[:min(5, len(o.Table.Top))] {
+		fmt.Fprintf(&b, "  %s  %s\n", left(number(p.Views), countColumn), printable(p.URL))
+	}
+	fmt.Fprintf(&b, "\nThe table has the minutes that had closed, up to %s UTC: %s, %s rows, %s views.\nIt is in %s\n",
+		hour(o.Table.To), count(o.Table.Windows, "window"), number(o.Table.Rows), number(o.Table.Views), o.Path)
+	fmt.Fprint(&b, "\nQuery it with this program, DuckDB or pandas:\n\n")
 	for _, query := range queries(o.Path, o.Program) {
 		fmt.Fprintf(&b, "  %s\n", query)
 	}

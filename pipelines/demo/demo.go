@@ -25,7 +25,7 @@ const settling = 3 * time.Second
 // query it. Where out is a terminal it shows a live view meanwhile, elsewhere plain lines.
 //
 // It starts the table anew: what an earlier demo left in the folder is removed, and a folder with anything else
-// in it is refused. What it returns is why a part failed.
+// in it is refused. The error says which part failed, and why.
 func Run(ctx context.Context, s *settings.Demo, common *settings.Common, out io.Writer) (err error) {
 	d := &demo{settings: s, common: common, out: out, begin: time.Now()}
 	if s.For > 0 {
@@ -33,26 +33,18 @@ func Run(ctx context.Context, s *settings.Demo, common *settings.Common, out io.
 		ctx, stop = context.WithDeadline(ctx, d.begin.Add(s.For))
 		defer stop()
 	}
-	if d.folder, err = claim(ctx, s.Table); err != nil {
-		return unlessOver(ctx, err)
+	defer func() {
+		if released := d.release(); err == nil {
+			err = released
+		}
+	}()
+	if err = d.prepare(ctx); err == nil {
+		err = d.play(ctx)
 	}
-	defer func() { err = errors.Join(err, d.folder.release()) }()
-	if d.cluster, err = startCluster(ctx); err != nil {
-		return unlessOver(ctx, err)
-	}
-	defer func() { err = errors.Join(err, d.cluster.close()) }()
-	run, err := d.cluster.run(d.folder.path)
-	if err != nil {
+	if err = unlessOver(ctx, err); err != nil || d.folder == nil {
 		return err
 	}
-	if d.plan, err = pageviews.Prepare(ctx, run); err != nil {
-		return unlessOver(ctx, err)
-	}
-	defer progress.Forget(d.plan.Pipeline)
-	if err := d.play(ctx); err != nil {
-		return err
-	}
-	return d.close(context.WithoutCancel(ctx))
+	return d.conclude(context.WithoutCancel(ctx))
 }
 
 // unlessOver returns err, or nil where it only says that ctx has ended.
@@ -72,6 +64,35 @@ type demo struct {
 	folder   *folder
 	cluster  *cluster
 	plan     pageviews.Plan
+}
+
+// prepare makes all that the demo needs: the folder, the cluster, the pipeline's plan.
+func (d *demo) prepare(ctx context.Context) (err error) {
+	if d.folder, err = claim(ctx, d.settings.Table); err != nil {
+		return err
+	}
+	if d.cluster, err = startCluster(ctx); err != nil {
+		return err
+	}
+	run, err := d.cluster.run(d.folder.path)
+	if err != nil {
+		return err
+	}
+	d.plan, err = pageviews.Prepare(ctx, run)
+	return err
+}
+
+// release gives back what prepare took.
+func (d *demo) release() error {
+	progress.Forget(d.plan.Pipeline)
+	var errs []error
+	if d.cluster != nil {
+		errs = append(errs, d.cluster.close())
+	}
+	if d.folder != nil {
+		errs = append(errs, d.folder.release())
+	}
+	return errors.Join(errs...)
 }
 
 // play runs the clicks, the pipeline and the display until ctx ends or one of them fails. They end in this order:
@@ -137,8 +158,8 @@ func (d *demo) settle(ctx context.Context) {
 	}
 }
 
-// close prints what became of the demo.
-func (d *demo) close(ctx context.Context) error {
+// conclude prints what became of the demo.
+func (d *demo) conclude(ctx context.Context) error {
 	held, err := readTable(ctx, d.folder.path)
 	if err != nil {
 		return err

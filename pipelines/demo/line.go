@@ -158,13 +158,6 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%d h %02d min", seconds/3600, seconds/60%60)
 }
 
-func total(widths []int) (n int) {
-	for _, w := range widths {
-		n += w
-	}
-	return n
-}
-
 // sum returns how many records were rejected.
 func sum(p *progress.Snapshot) (n int64) {
 	for n2 := range maps.Values(p.Rejected) {

@@ -81,6 +81,12 @@ func (n *noting) Handle(ctx context.Context, r slog.Record) error {
 	return n.Handler.Handle(ctx, r)
 }
 
+func (n *noting) WithAttrs(attrs []slog.Attr) slog.Handler {
+	return &noting{n.Handler.WithAttrs(attrs), n.log}
+}
+
+func (n *noting) WithGroup(name string) slog.Handler { return &noting{n.Handler.WithGroup(name), n.log} }
+
 // logIfFailed warns of err, unless ctx has ended, which may be its cause.
 func logIfFailed(ctx context.Context, err error) {
 	if err != nil && ctx.Err() == nil {

@@ -52,8 +52,11 @@ func (s *screen) leave() error {
 	return s.write(leaveScreen)
 }
 
-// draw shows lines, by one write, so that nobody sees half a frame.
+// draw shows lines, by one write, so that nobody sees half a frame. On a terminal that was given back it does nothing.
 func (s *screen) draw(lines []line) error {
+	if !s.entered {
+		return nil
+	}
 	rendered := make([]string, len(lines))
 	for i, l := range lines {
 		rendered[i] = l.render(s.colours)

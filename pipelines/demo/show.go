@@ -3,7 +3,6 @@ package demo
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -42,7 +41,7 @@ func (d *demo) showView(ctx context.Context, s *screen) (err error) {
 	held := holdLog(d.common)
 	defer held.release(os.Stderr)
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGHUP, syscall.SIGQUIT)
+	signal.Notify(signals, syscall.SIGWINCH, syscall.SIGTSTP, syscall.SIGCONT, syscall.SIGHUP, syscall.SIGQUIT)
 	defer signal.Stop(signals)
 	defer func() { err = errors.Join(err, s.leave()) }()
 	if err := s.enter(); err != nil {
@@ -79,10 +78,9 @@ func (s *screen) signalled(sig syscall.Signal) error {
 		if err := s.leave(); err != nil {
 			return err
 		}
-		if err := syscall.Kill(syscall.Getpid(), syscall.SIGSTOP); err != nil {
-			return fmt.Errorf("stop the process: %w", err)
-		}
-		return s.enter() // it goes on
+		return syscall.Kill(syscall.Getpid(), syscall.SIGSTOP) // another thread may take it: this one may go on
+	case syscall.SIGCONT:
+		return s.enter()
 	case syscall.SIGHUP, syscall.SIGQUIT: // the terminal is gone, or Ctrl-\
 		_ = s.leave() // it may be gone
 		signal.Reset(sig)

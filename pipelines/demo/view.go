@@ -18,7 +18,7 @@ const (
 	mostTop       = 25
 	sideBySide    = 64 // columns where minutes and rejects stand side by side
 	between       = 3  // columns between them
-	countColumn   = 9
+	countColumn   = 10
 	mostPageShare = 0.45 // of the width for pages; bars have the rest
 )
 
@@ -41,7 +41,7 @@ func frame(s *snapshot, width, height int) []line {
 
 	rows := height - len(head) - len(foot) - 1
 	body := upper(s, inner, min(rows, mostTop))
-	if n := min(mostBottom, max(leastBottom, rows/3)); rows-n-2 >= leastTop {
+	if n := min(mostBottom, max(leastBottom, min(rows/3, 1+len(s.Table.Minutes)))); rows-n-2 >= leastTop {
 		body = upper(s, inner, min(rows-n-2, mostTop))
 		body = append(body, nil)
 		body = append(body, lower(s, inner, n)...)
@@ -60,9 +60,10 @@ func frame(s *snapshot, width, height int) []line {
 
 func header(s *snapshot, width int) line {
 	clock := span(s.Elapsed)
-	if s.Left >= 0 {
-		clock += " · ends in " + span(s.Left)
-	} else {
+	switch {
+	case s.Left >= 0:
+		clock += " · ends in " + span(s.Left+time.Second-1)
+	case width >= sideBySide:
 		clock += " · Ctrl-C ends it"
 	}
 	return apart(line{{"clickstream demo", bold}, {"  page views per " + per(s.Window), dim}}, line{{clock, plain}}, width)
@@ -75,43 +76,49 @@ func source(s *snapshot) string {
 // metrics are the figures, each below its name.
 func metrics(s *snapshot, width int) []line {
 	p := &s.Progress
-	watermark := "none yet"
+	watermark, behindBy := "none yet", ""
 	if !p.Watermark.IsZero() {
 		watermark = p.Watermark.UTC().Format("15:04:05")
 		if behind := s.behind(); behind >= 0 {
-			watermark += fmt.Sprintf(" (−%.1f s)", behind.Seconds())
+			behindBy = fmt.Sprintf(" (−%.1f s)", behind.Seconds())
 		}
 	}
 	of := ""
 	if rejected := sum(p); p.Read > 0 && rejected > 0 {
 		of = fmt.Sprintf(" (%.1f %%)", 100*float64(rejected)/float64(p.Read))
 	}
-	cells := []struct{ name, value, more string }{
-		{"EVENTS/S", number(int64(s.Rate + 0.5)), ""},
-		{"EVENTS READ", number(p.Read), ""},
-		{"LAG", number(p.Lag), ""},
-		{"WATERMARK UTC", watermark, ""},
-		{"DEAD LETTERS", number(sum(p)), of},
+	cells := []struct {
+		name, value, more string
+		width             int // what it may need
+	}{
+		{"EVENTS/S", number(int64(s.Rate + 0.5)), "", 8},
+		{"EVENTS READ", number(p.Read), "", 11},
+		{"LAG", number(p.Lag), "", 6},
+		{"WATERMARK UTC", watermark, behindBy, 18},
+		{"DEAD LETTERS", number(sum(p)), of, 15},
 	}
-	widths := []int{8, 11, 6, 20, 14}
-	if spare := (width - total(widths)) / (len(widths) - 1); spare < 1 { // too narrow: the first ones count
-		spare = 1
-		for i := range widths {
-			widths[i] += spare
+	needed := func() (n int) {
+		for _, c := range cells {
+			n += c.width
 		}
-	} else {
-		for i := range widths {
-			widths[i] += min(spare, 12)
-		}
+		return n
 	}
+	if needed()+len(cells) > width { // the table says it too
+		cells = slices.Delete(cells, 1, 2)
+	}
+	gap := min(14, max(1, (width-needed())/(len(cells)-1)))
 	var names, values line
 	for i, c := range cells {
-		names = append(names, text{pad(c.name, widths[i]), dim})
 		paint := bold
 		if c.name == "DEAD LETTERS" && sum(p) > 0 {
 			paint = notice
 		}
-		values = append(values, text{c.value, paint}, text{pad(c.more, widths[i]-runes(c.value)), dim})
+		names = append(names, text{pad(c.name, c.width), dim})
+		values = append(values, text{c.value, paint}, text{pad(c.more, c.width-runes(c.value)), dim})
+		if i < len(cells)-1 {
+			names = append(names, text{strings.Repeat(" ", gap), plain})
+			values = append(values, text{strings.Repeat(" ", gap), plain})
+		}
 	}
 	return []line{names, values}
 }
@@ -173,7 +180,7 @@ func minutes(s *snapshot, width, rows int) []line {
 		lines = append(lines, line{
 			{hour(open) + " ", dim},
 			{pad(strings.Repeat("░", passed), bars), dim},
-			{left("open", countColumn), dim},
+			{left(span(open.Add(s.Window).Sub(at)+time.Second-1)+" left", countColumn), dim},
 		})
 	}
 	shown := s.Table.Minutes[:max(0, min(rows+1-len(lines), len(s.Table.Minutes)))]
