@@ -157,10 +157,10 @@ func (f *playFn) InitialWatermarkEstimatorState(beam.EventTime, kafka.Restrictio
 }
 
 func (f *playFn) CreateWatermarkEstimator(millis int64) *read.Estimator {
-	return &read.Estimator{Millis: millis}
+	return read.NewEstimator(millis)
 }
 
-func (f *playFn) WatermarkEstimatorState(e *read.Estimator) int64 { return e.Millis }
+func (f *playFn) WatermarkEstimatorState(e *read.Estimator) int64 { return e.Millis() }
 
 func (f *playFn) ProcessElement(ctx context.Context, e *read.Estimator, rt *sdf.LockRTracker, _ []byte, emit func(click.Batch)) sdf.ProcessContinuation {
 	s := storyOf(f.Story)
@@ -174,7 +174,7 @@ func (f *playFn) ProcessElement(ctx context.Context, e *read.Estimator, rt *sdf.
 	for _, b := range s.bundles[n].batches {
 		emit(b)
 	}
-	e.Millis = s.bundles[n].watermark
+	e.Set(s.bundles[n].watermark)
 	return sdf.ResumeProcessingIn(0)
 }
 

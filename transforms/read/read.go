@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"reflect"
+	"sync/atomic"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -45,11 +46,25 @@ func Clicks(s beam.Scope, cfg Config, assignments []kafka.Assignment) (batches, 
 	return beam.ParDo2(s, &ReadFn{Config: cfg}, beam.Reshuffle(s, beam.CreateList(s, assignments)))
 }
 
-// Estimator is the watermark as the runner sees it, in milliseconds since the epoch.
-type Estimator struct{ Millis int64 }
+// Estimator is the watermark as the runner sees it: that of the reader when the bundle began or, after it, ended.
+// The runner asks for it at any time, while the bundle goes on too.
+type Estimator struct{ millis atomic.Int64 }
 
-// CurrentWatermark returns the reader's watermark as it was when the bundle began or, after it, ended.
-func (e *Estimator) CurrentWatermark() time.Time { return time.UnixMilli(e.Millis) }
+// NewEstimator returns an estimator that stands at millis, in milliseconds since the epoch.
+func NewEstimator(millis int64) *Estimator {
+	e := &Estimator{}
+	e.Set(millis)
+	return e
+}
+
+// Set moves the watermark to millis.
+func (e *Estimator) Set(millis int64) { e.millis.Store(millis) }
+
+// Millis returns the watermark in milliseconds since the epoch.
+func (e *Estimator) Millis() int64 { return e.millis.Load() }
+
+// CurrentWatermark returns the watermark.
+func (e *Estimator) CurrentWatermark() time.Time { return time.UnixMilli(e.Millis()) }
 
 // ReadFn reads an assignment, a bundle at a time.
 type ReadFn struct {
@@ -94,17 +109,17 @@ func (f *ReadFn) InitialWatermarkEstimatorState(beam.EventTime, kafka.Restrictio
 }
 
 // CreateWatermarkEstimator returns the estimator that reported millis.
-func (f *ReadFn) CreateWatermarkEstimator(millis int64) *Estimator { return &Estimator{Millis: millis} }
+func (f *ReadFn) CreateWatermarkEstimator(millis int64) *Estimator { return NewEstimator(millis) }
 
 // WatermarkEstimatorState returns what was reported.
-func (f *ReadFn) WatermarkEstimatorState(e *Estimator) int64 { return e.Millis }
+func (f *ReadFn) WatermarkEstimatorState(e *Estimator) int64 { return e.Millis() }
 
 // errSplit ends a bundle whose rest the runner has taken back.
 var errSplit = errors.New("the rest was given up")
 
 // ProcessElement reads one bundle of a: chunk by chunk, claiming each whole.
 func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockRTracker, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) (sdf.ProcessContinuation, error) {
-	r, err := kafka.Resume(f.Config.Reader, a, rt.GetRestriction().(kafka.Restriction).Next, e.Millis)
+	r, err := kafka.Resume(f.Config.Reader, a, rt.GetRestriction().(kafka.Restriction).Next, e.Millis())
 	if err != nil {
 		return sdf.StopProcessing(), err
 	}
@@ -116,8 +131,8 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 		}
 		return sdf.StopProcessing(), err
 	}
-	e.Millis = r.Watermark.Advance(time.Now())
-	progress.Of(a.Pipeline).At(a.Partitions[0], r.Lag(), e.Millis)
+	e.Set(r.Watermark.Advance(time.Now()))
+	progress.Of(a.Pipeline).At(a.Partitions[0], r.Lag(), e.Millis())
 	if r.Done() {
 		r.Close()
 		_, _, err := rt.TrySplit(0) // nothing is left to resume
