@@ -85,7 +85,9 @@ func (n *noting) WithAttrs(attrs []slog.Attr) slog.Handler {
 	return &noting{n.Handler.WithAttrs(attrs), n.log}
 }
 
-func (n *noting) WithGroup(name string) slog.Handler { return &noting{n.Handler.WithGroup(name), n.log} }
+func (n *noting) WithGroup(name string) slog.Handler {
+	return &noting{n.Handler.WithGroup(name), n.log}
+}
 
 // logIfFailed warns of err, unless ctx has ended, which may be its cause.
 func logIfFailed(ctx context.Context, err error) {
