@@ -10,7 +10,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -61,7 +63,7 @@ func (c Connection) Explain(err error, d Doing) error {
 	if err == nil || isExplained(err) {
 		return err
 	}
-	for _, about := range []func(error, Doing) *fault{c.aboutSASL, c.aboutAccess, c.aboutTLS, c.aboutClosing, c.aboutReach} {
+	for _, about := range []func(error, Doing) *fault{c.aboutSASL, c.aboutAccess, c.aboutSize, c.aboutTLS, c.aboutClosing, c.aboutReach} {
 		if f := about(err, d); f != nil {
 			return f
 		}
@@ -146,6 +148,8 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 		return denied("topic "+d.Topic, "--topic "+d.Topic)
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
 		return denied("the cluster", "--cluster")
+	case (errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)) && d.Topic != "" && d.Operation == "Write":
+		return &fault{fmt.Sprintf("topic %s does not exist in Kafka at %s, or no longer; make it with: clickstream topics apply FILE", d.Topic, c.where()), ErrNoTopic, err, ""}
 	case (errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)) && d.Topic != "":
 		return &fault{fmt.Sprintf("topic %s does not exist in Kafka at %s; make it with: clickstream topics apply FILE, or name another with --topic",
 			d.Topic, c.where()), ErrNoTopic, err, ""}
@@ -154,6 +158,21 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 	}
 	return nil
 }
+
+// aboutSize reads the client's word that a record is larger than its topic takes, which tells how large it is.
+func (c Connection) aboutSize(err error, d Doing) *fault {
+	if !errors.Is(err, kerr.MessageTooLarge) || d.Topic == "" {
+		return nil
+	}
+	size, wants := "", "BYTES"
+	if found := recordSize.FindStringSubmatch(err.Error()); found != nil {
+		size, wants = " of "+found[1]+" bytes", strconv.Itoa((atoi(found[1])/(1<<20)+1)<<20)
+	}
+	return &fault{line: fmt.Sprintf("a record%s is larger than topic %s takes; let it take more: kafka-configs.sh --bootstrap-server %s --alter --topic %s --add-config %s=%s",
+		size, d.Topic, c.where(), d.Topic, maxMessageBytes, wants), err: err}
+}
+
+var recordSize = regexp.MustCompile(`uncompressed_bytes=(\d{1,15})\b`)
 
 func (c Connection) aboutTLS(err error, _ Doing) *fault {
 	var (

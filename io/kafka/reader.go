@@ -11,6 +11,8 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/io/crashpoint"
 )
 
 // Chunk is what one fetch brought of one partition: the records from offset First up to Next that are data.
@@ -322,7 +324,11 @@ func (r *Reader) CommitOffsets() {
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
-		if err := commit(ctx, r.admin, r.settings.Group, offsets); err != nil && !errors.Is(err, kgo.ErrClientClosed) {
+		err := crashpoint.Reach(crashpoint.BeforeGroupCommit)
+		if err == nil {
+			err = commit(ctx, r.admin, r.settings.Group, offsets)
+		}
+		if err != nil && !errors.Is(err, kgo.ErrClientClosed) {
 			slog.Warn("offsets for lag tools were not committed", "group", r.settings.Group, "error", err)
 		}
 	}()

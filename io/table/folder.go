@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"clickstream/io/crashpoint"
 	"clickstream/io/parquet"
 )
 
@@ -116,7 +117,13 @@ func (t *folder) Replace(ctx context.Context, ws []Window) (c Commit, err error)
 	if changes, err = t.judgeAll(changes, &c); err != nil || len(changes) == 0 {
 		return c, err
 	}
+	if err := crashpoint.Reach(crashpoint.BeforeUpload); err != nil {
+		return c, err
+	}
 	if err := t.stageAll(ctx, changes); err != nil {
+		return c, err
+	}
+	if err := crashpoint.Reach(crashpoint.AfterUpload); err != nil {
 		return c, err
 	}
 	return c, t.commit(ctx, changes, &c)
@@ -295,6 +302,9 @@ func (t *folder) rename(ctx context.Context, changes []*change, c *Commit) (fold
 		c.Rows += int64(len(ch.Views))
 		c.Bytes += ch.now.info.Size()
 		t.held.put(ch.name, ch.now)
+		if err := crashpoint.Reach(crashpoint.AfterRename); err != nil {
+			return folders, err
+		}
 	}
 	slices.Sort(folders)
 	return slices.Compact(folders), nil
