@@ -364,7 +364,7 @@ func (j *job) count(except func(oracle.Place) bool) *oracle.Counts {
 	j.Helper()
 	want, err := oracle.Count(j.Context(), j.settings.Topic, oracle.Rules{
 		Format: j.settings.Format, Registry: j.cluster.Registry, Window: j.settings.Window, ClockSkew: j.settings.ClockSkew, Except: except,
-	}, kgo.SeedBrokers(j.cluster.Brokers...))
+	}, j.cluster.Options()...)
 	require.NoError(j, err)
 	return want
 }

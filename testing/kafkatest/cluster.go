@@ -48,16 +48,19 @@ type Fakes struct {
 	Registry *embedded.Registry
 }
 
+// Options returns how the cluster's administrator connects.
+func (c *Cluster) Options() []kgo.Opt {
+	return append([]kgo.Opt{kgo.SeedBrokers(c.Brokers...)}, c.admin...)
+}
+
 // Client returns a client of the cluster's administrator, closed with the test. It puts each record into the
 // partition that the record names.
 func (c *Cluster) Client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
 	t.Helper()
-	all := append([]kgo.Opt{
-		kgo.SeedBrokers(c.Brokers...),
+	all := append(c.Options(),
 		kgo.RecordPartitioner(kgo.ManualPartitioner()),
 		kgo.ProducerBatchCompression(kgo.ZstdCompression()),
-		kgo.ProducerBatchMaxBytes(embedded.MaxMessageBytes),
-	}, c.admin...)
+		kgo.ProducerBatchMaxBytes(embedded.MaxMessageBytes))
 	client, err := kgo.NewClient(append(all, opts...)...)
 	require.NoError(t, err)
 	t.Cleanup(client.Close)
