@@ -5,31 +5,15 @@
 #
 #   scripts/bench.sh [--events N] [--runs N] [--steady DURATION] [--json FILE]
 set -euo pipefail
-from=$PWD
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-root=$PWD
-
-work=$(mktemp -d)
-finish() {
-	local status=$?
-	trap - EXIT INT TERM
-	if [ -e "$work/components" ]; then "$root/scripts/components/down" --dir "$work/components" || true; fi
-	rm -rf "$work"
-	exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case " $* " in *" --help "* | *" -h "*)
-	sed -n '2,6s/^# \{0,1\}//p' "scripts/bench.sh"
+	sed -n '2,6s/^# \{0,1\}//p' "$0"
 	exit 0
 	;;
 esac
-go build -o "$work/clickstream" ./pipelines/clickstream
-go build -o "$work/bench" ./testing/bench
-scripts/components/up --dir "$work/components"
-# shellcheck source=/dev/null
-source "$work/components/env"
-cd "$from"
-"$work/bench" -clickstream "$work/clickstream" -brokers "$CLICKSTREAM_TEST_KAFKA" -registry "$CLICKSTREAM_TEST_REGISTRY" -json bench.json "$@"
+# shellcheck disable=SC2016 # the variables are those of the inner shell
+"$root/scripts/components/with" bash -euc '
+	go build -C "$0" -o "$TMPDIR/clickstream" ./pipelines/clickstream
+	go build -C "$0" -o "$TMPDIR/bench" ./testing/bench
+	"$TMPDIR/bench" -clickstream "$TMPDIR/clickstream" -brokers "$CLICKSTREAM_TEST_KAFKA" -registry "$CLICKSTREAM_TEST_REGISTRY" -json bench.json "$@"
+' "$root" "$@"

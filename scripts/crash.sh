@@ -4,30 +4,16 @@
 #
 #   scripts/crash.sh [--stories N] [--kills N, of each story] [--seed N] [--rate CLICKS/S] [--keep]
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
-root=$PWD
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case " $* " in *" --help "* | *" -h "*)
-	sed -n '2,5s/^# \{0,1\}//p' "scripts/crash.sh"
+	sed -n '2,5s/^# \{0,1\}//p' "$0"
 	exit 0
 	;;
 esac
-
-work=$(mktemp -d)
-finish() {
-	local status=$?
-	trap - EXIT INT TERM
-	if [ -e "$work/components" ]; then "$root/scripts/components/down" --dir "$work/components" || true; fi
-	rm -rf "$work"
-	exit "$status"
-}
-trap finish EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-go build -tags crash -o "$work/clickstream" ./pipelines/clickstream
-go build -o "$work/crash" ./testing/crash
-scripts/components/up --dir "$work/components"
-# shellcheck source=/dev/null
-source "$work/components/env"
-"$work/crash" -clickstream "$work/clickstream" -brokers "$CLICKSTREAM_TEST_KAFKA" -registry "$CLICKSTREAM_TEST_REGISTRY" \
-	-components "$work/components" "$@"
+# shellcheck disable=SC2016 # the variables are those of the inner shell
+"$root/scripts/components/with" bash -euc '
+	go build -C "$0" -tags crash -o "$TMPDIR/clickstream" ./pipelines/clickstream
+	go build -C "$0" -o "$TMPDIR/crash" ./testing/crash
+	"$TMPDIR/crash" -clickstream "$TMPDIR/clickstream" -brokers "$CLICKSTREAM_TEST_KAFKA" -registry "$CLICKSTREAM_TEST_REGISTRY" \
+		-components "$CLICKSTREAM_TEST_COMPONENTS" "$@"
+' "$root" "$@"
