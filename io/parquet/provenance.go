@@ -36,6 +36,11 @@ type Provenance struct {
 	Schemas []int32 // clickstream.schemas: ids of the schemas the events were written with, a JSON array
 	Version string  // clickstream.version: of the program that wrote the file
 
+	// Consumed is there where the window was rebuilt, beside the runs that read the topic: up to where those
+	// had come, by partition. Its Offsets go past that and say nothing of it.
+	// clickstream.consumed: a JSON object, {"partition":next}; no such key where it is nil.
+	Consumed map[int32]int64
+
 	// What Write finds itself:
 
 	Checksum uint64 // clickstream.checksum: what Checksum says of the rows, 16 hexadecimal digits
@@ -45,9 +50,14 @@ type Provenance struct {
 // field is how one part of a Provenance is written to the footer and read from it.
 type field struct {
 	key   string
-	write func(*Provenance) (string, error)
+	write func(*Provenance) (string, error) // an empty text is not written, where the field is optional
 	read  func(*Provenance, string) error
 }
+
+// optional is the keys that a footer may be without.
+var optional = map[string]bool{consumedKey: true}
+
+const consumedKey = "clickstream.consumed"
 
 var fields = []field{
 	text("clickstream.topic", func(p *Provenance) *string { return &p.Topic }),
@@ -75,6 +85,7 @@ var fields = []field{
 		},
 		func(p *Provenance, s string) error { return json.Unmarshal([]byte(s), &p.Schemas) },
 	},
+	{consumedKey, writeConsumed, readConsumed},
 	text("clickstream.version", func(p *Provenance) *string { return &p.Version }),
 	{
 		"clickstream.checksum",
@@ -133,6 +144,16 @@ func readOffsets(p *Provenance, s string) error {
 	return nil
 }
 
+func writeConsumed(p *Provenance) (string, error) {
+	if p.Consumed == nil {
+		return "", nil
+	}
+	text, err := json.Marshal(p.Consumed)
+	return string(text), err
+}
+
+func readConsumed(p *Provenance, s string) error { return json.Unmarshal([]byte(s), &p.Consumed) }
+
 // ReadProvenance returns what the footer of the file in r, size bytes long, says of its rows, and reads
 // nothing but the footer. The error is ErrForeign when the file is Parquet of another program.
 func ReadProvenance(r io.ReaderAt, size int64) (Provenance, error) {
@@ -148,6 +169,9 @@ func provenanceOf(f *parquet.File) (Provenance, error) {
 	p := Provenance{Rows: f.NumRows()}
 	for _, part := range fields {
 		value, ok := f.Lookup(part.key)
+		if !ok && optional[part.key] {
+			continue
+		}
 		if !ok {
 			return Provenance{}, fmt.Errorf("%w: its footer has no %s", ErrForeign, part.key)
 		}

@@ -33,6 +33,9 @@ func TestProvenanceComesBack(t *testing.T) {
 			Schemas: rapid.SliceOfN(rapid.Int32(), 0, 5).Draw(t, "schemas"),
 			Version: rapid.String().Draw(t, "version"),
 		}
+		if rapid.Bool().Draw(t, "rebuilt") {
+			p.Consumed = rapid.MapOfN(rapid.Int32Range(0, 1000), offset, 0, 20).Draw(t, "consumed")
+		}
 		p.End = p.Start.Add(p.Window)
 		views := map[string]int64{}
 		if p.Events > 0 {

@@ -110,7 +110,9 @@ func (b *builder) write(w io.Writer, p *Provenance) error {
 		if err != nil {
 			return fmt.Errorf("parquet footer: %s: %w", f.key, err)
 		}
-		file.SetKeyValueMetadata(f.key, value)
+		if value != "" || !optional[f.key] {
+			file.SetKeyValueMetadata(f.key, value)
+		}
 	}
 	for group := range slices.Chunk(b.rows, maxRowGroup) {
 		if err := b.writeGroup(file.ColumnWriters(), group, p); err != nil {

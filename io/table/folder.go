@@ -250,7 +250,7 @@ func (t *folder) encode(f file, ch *change) (parquet.Provenance, error) {
 	return parquet.Write(f, ch.Views, parquet.Provenance{
 		Topic: t.settings.Topic, Cluster: t.settings.Cluster, Version: t.settings.Version,
 		Window: t.settings.Window, Start: ch.Start, End: ch.End, Shard: ch.Shard, Shards: t.settings.Shards,
-		Events: ch.Events, Offsets: ch.Offsets, Schemas: ch.Schemas,
+		Events: ch.Events, Offsets: ch.Offsets, Schemas: ch.Schemas, Consumed: ch.Consumed,
 	})
 }
 

@@ -44,7 +44,7 @@ func (v *view) info(n name) (Info, error) {
 	}
 	return Info{
 		Start: p.Start, End: p.End, Shard: p.Shard, Shards: p.Shards, Events: p.Events, Rows: p.Rows, Bytes: file.Size(),
-		Offsets: p.Offsets, Schemas: p.Schemas, Topic: p.Topic, Cluster: p.Cluster, Version: p.Version,
+		Offsets: p.Offsets, Schemas: p.Schemas, Consumed: p.Consumed, Topic: p.Topic, Cluster: p.Cluster, Version: p.Version,
 	}, nil
 }
 

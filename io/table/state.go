@@ -110,21 +110,43 @@ func (t *folder) writeRecord(path string) (err error) {
 // consumedSpan is how far before the newest windows files are looked at for the offsets that were consumed.
 const consumedSpan = 24 * time.Hour
 
-// State is Table's. It reads the names of all files, and the footers of the newest.
+// State is Table's.
 func (t *folder) State(ctx context.Context, lateness time.Duration) (State, error) {
+	return t.state(ctx, lateness, t.settings.Window, t.settings.Shards, func(n name) error { return t.fits(n, n.length, n.shards) })
+}
+
+// State is Reader's.
+func (v *view) State(ctx context.Context, lateness time.Duration) (State, error) {
+	m, err := v.Metadata(ctx)
+	if errors.Is(err, ErrEmpty) {
+		return State{Consumed: map[int32]int64{}, First: map[int32]int64{}}, nil
+	}
+	if err != nil {
+		return State{}, err
+	}
+	return v.state(ctx, lateness, m.Window, m.Shards, func(n name) error {
+		if n.length != m.Window || n.shards != m.Shards {
+			return fmt.Errorf("table %s: %s is not of windows of %s in %d shards, as the table is: move the file away", v.root, n.path(), m.Window, m.Shards)
+		}
+		return nil
+	})
+}
+
+// state reads the names of all files, which are to fit, and the footers of the newest.
+func (v *view) state(ctx context.Context, lateness, window time.Duration, shards int, fits func(name) error) (State, error) {
 	s := State{Consumed: map[int32]int64{}, First: map[int32]int64{}}
-	r, err := readRecord(filepath.Join(t.root, recordFile))
+	r, err := readRecord(filepath.Join(v.root, recordFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s, fail(t.root, "reading "+recordFile, err)
+		return s, fail(v.root, "reading "+recordFile, err)
 	}
 	s.Begun = r.Begun
-	names, err := list(ctx, t.root, Span{})
+	names, err := list(ctx, v.root, Span{})
 	if err != nil {
 		return s, err
 	}
-	newest := make([]time.Time, t.settings.Shards)
+	newest := make([]time.Time, shards)
 	for _, n := range names {
-		if err := t.fits(n, n.length, n.shards); err != nil {
+		if err := fits(n); err != nil {
 			return s, err
 		}
 		if end := n.start.Add(n.length); n.shard < len(newest) && end.After(newest[n.shard]) {
@@ -135,8 +157,8 @@ func (t *folder) State(ctx context.Context, lateness time.Duration) (State, erro
 	if slowest.IsZero() {
 		return s, nil
 	}
-	s.Final = floor(slowest.Add(-lateness), t.settings.Window)
-	return s, t.offsets(ctx, names, &s)
+	s.Final = floor(slowest.Add(-lateness), window)
+	return s, v.offsets(ctx, names, &s)
 }
 
 // floor returns the last border of a window at or before t. Windows are aligned to the epoch.
@@ -146,23 +168,28 @@ func floor(t time.Time, window time.Duration) time.Time {
 }
 
 // offsets fills in what the footers of the newest files say of offsets.
-func (t *folder) offsets(ctx context.Context, names []name, s *State) error {
+func (v *view) offsets(ctx context.Context, names []name, s *State) error {
 	for _, n := range names {
 		if n.start.Before(s.Final.Add(-consumedSpan)) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
-			return fail(t.root, "looking at files", context.Cause(ctx))
+			return fail(v.root, "looking at files", context.Cause(ctx))
 		}
-		p, _, err := t.footer(n)
+		p, _, err := v.footer(n)
 		if err != nil {
 			return err
 		}
 		for partition, r := range p.Offsets {
-			s.Consumed[partition] = max(s.Consumed[partition], r.Next)
+			if p.Consumed == nil {
+				s.Consumed[partition] = max(s.Consumed[partition], r.Next)
+			}
 			if first, ok := s.First[partition]; p.End.After(s.Final) && (!ok || r.First < first) {
 				s.First[partition] = r.First
 			}
+		}
+		for partition, next := range p.Consumed {
+			s.Consumed[partition] = max(s.Consumed[partition], next)
 		}
 	}
 	return nil

@@ -92,3 +92,66 @@ func TestDamagedRecordIsAnError(t *testing.T) {
 	_, err := Open(t.Context(), stateSettings(dir, 1))
 	assert.ErrorContains(t, err, "is damaged")
 }
+
+// TestRebuiltWindowsDoNotMoveOn has a window rebuilt from more than runs have read: the next run goes on where the
+// last one was.
+func TestRebuiltWindowsDoNotMoveOn(t *testing.T) {
+	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	dir := t.TempDir()
+	opened := openState(t, stateSettings(dir, 1))
+	_, err := opened.Replace(t.Context(), []Window{counted(noon, 0, 10, 20), counted(noon.Add(time.Minute), 0, 15, 60)})
+	require.NoError(t, err)
+	before, err := opened.State(t.Context(), 0)
+	require.NoError(t, err)
+	assert.Equal(t, map[int32]int64{0: 60}, before.Consumed)
+
+	for _, start := range []time.Time{noon, noon.Add(time.Minute)} {
+		rebuilt := counted(start, 0, 10, 900)
+		rebuilt.Views, rebuilt.Events, rebuilt.Consumed = map[string]int64{"/": 3}, 3, before.Consumed
+		_, err := opened.Replace(t.Context(), []Window{rebuilt})
+		require.NoError(t, err)
+	}
+	after, err := opened.State(t.Context(), 0)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+
+	view, err := View(t.Context(), dir)
+	require.NoError(t, err)
+	seen, err := view.State(t.Context(), 0)
+	require.NoError(t, err)
+	assert.Equal(t, before, seen, "who only reads sees the same")
+	for info, err := range view.Windows(t.Context(), Span{}) {
+		require.NoError(t, err)
+		assert.Equal(t, before.Consumed, info.Consumed, "it tells that it was rebuilt")
+		assert.Equal(t, click.OffsetRange{First: 10, Next: 900}, info.Offsets[0])
+	}
+}
+
+func TestMetadata(t *testing.T) {
+	dir := t.TempDir()
+	view, err := View(t.Context(), dir)
+	require.NoError(t, err)
+	_, err = view.Metadata(t.Context())
+	require.ErrorIs(t, err, ErrEmpty)
+	s, err := view.State(t.Context(), 0)
+	require.NoError(t, err)
+	assert.True(t, s.Final.IsZero())
+
+	opened := openState(t, stateSettings(dir, 2))
+	want := Metadata{Format: Parquet, Topic: "t", Cluster: "c", Window: time.Minute, Shards: 2, Begun: map[int32]int64{0: 7, 1: 0}, Version: "test"}
+	m, err := view.Metadata(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, want, m)
+
+	_, err = opened.Replace(t.Context(), []Window{counted(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), 1, 10, 20)})
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(filepath.Join(dir, recordFile)))
+	want.Begun = nil
+	m, err = view.Metadata(t.Context())
+	require.NoError(t, err)
+	assert.Equal(t, want, m, "as the newest window says")
+
+	require.NoError(t, os.WriteFile(filepath.Join(dir, recordFile), []byte(`{"window":"never"}`), 0o600))
+	_, err = view.Metadata(t.Context())
+	assert.ErrorContains(t, err, "is damaged")
+}

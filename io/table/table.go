@@ -23,6 +23,10 @@ type Window struct {
 
 	Offsets map[int32]click.OffsetRange // what the events were read from, by partition
 	Schemas []int32                     // ids of the schemas that they were written with
+
+	// Consumed is set where the window is rebuilt, beside the runs that read the topic: State.Consumed as it was
+	// then. Offsets then go past what runs have dealt with, and State takes Consumed for them.
+	Consumed map[int32]int64
 }
 
 // Table is a table that is written to. Any number of goroutines may use one, and any number of processes may
@@ -46,9 +50,6 @@ type Table interface {
 	// It looks at the table before it replaces a window, so what another process wrote meanwhile counts.
 	Replace(ctx context.Context, ws []Window) (Commit, error)
 
-	// State returns how far the table is, where windows are open for lateness after their end.
-	State(ctx context.Context, lateness time.Duration) (State, error)
-
 	// Close removes what the table keeps on the side. Replace must not be called after it.
 	Close() error
 }
@@ -60,6 +61,10 @@ type Reader interface {
 	// Scan returns rows by window and page, across shards, of which each page is in one. It holds few rows at a
 	// time. An error ends it.
 	Scan(ctx context.Context, f Filter) iter.Seq2[click.PageView, error]
+	// State returns how far the table is, where windows are open for lateness after their end.
+	State(ctx context.Context, lateness time.Duration) (State, error)
+	// Metadata returns what the table is of. The error is ErrEmpty where it neither says so nor holds a window.
+	Metadata(ctx context.Context) (Metadata, error)
 }
 
 // Commit is what one Replace did.
@@ -110,6 +115,7 @@ type Info struct {
 	Bytes          int64
 	Offsets        map[int32]click.OffsetRange
 	Schemas        []int32
+	Consumed       map[int32]int64 // see Window; nil where a run counted the window
 	Topic, Cluster string
 	Version        string // of the program that wrote it
 }
