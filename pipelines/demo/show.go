@@ -32,12 +32,12 @@ func (d *demo) show(ctx context.Context) error {
 			return err
 		})
 	}
-	return d.showView(ctx, newScreen(terminal))
+	return d.showView(ctx, newScreen(terminal), d.observe().snapshot)
 }
 
 // showView draws frames until ctx ends. However it ends, the terminal is as it was before; the log that was held
 // back meanwhile follows.
-func (d *demo) showView(ctx context.Context, s *screen) (err error) {
+func (d *demo) showView(ctx context.Context, s *screen, observe func(context.Context) (snapshot, error)) (err error) {
 	held := holdLog(d.common)
 	defer held.release(os.Stderr)
 	signals := make(chan os.Signal, 8)
@@ -49,8 +49,8 @@ func (d *demo) showView(ctx context.Context, s *screen) (err error) {
 	}
 	tick := time.NewTicker(frameInterval)
 	defer tick.Stop()
-	for observer := d.observe(); ; {
-		now, err := observer.snapshot(ctx)
+	for {
+		now, err := observe(ctx)
 		if err != nil {
 			return unlessOver(ctx, err)
 		}

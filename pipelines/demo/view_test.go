@@ -106,8 +106,8 @@ func TestFrameFitsAnyTerminal(t *testing.T) {
 	odd.Table.Minutes = []minute{{begin, 1}}
 	odd.Warning = strings.Repeat("w", 300)
 	for what, s := range map[string]*snapshot{"early": early(), "later": later(), "odd": odd} {
-		for width := 1; width < 150; width++ {
-			for height := 1; height < 60; height++ {
+		for width := 1; width < 150; width += 1 + width/20 {
+			for height := 1; height < 60; height += 1 + height/20 {
 				lines := frame(s, width, height)
 				require.LessOrEqual(t, len(lines), height, "%s at %dx%d", what, width, height)
 				for _, l := range lines {
