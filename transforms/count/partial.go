@@ -109,12 +109,12 @@ func (p *Partial) learn(page string) int32 {
 	id := int32(len(p.pages))
 	p.dictionary[page] = id
 	p.pages = append(p.pages, page)
-	p.shardOf = append(p.shardOf, shardOf(page, p.shards))
+	p.shardOf = append(p.shardOf, ShardOf(page, p.shards))
 	return id
 }
 
-// shardOf spreads pages over shards, the same way in every process and version: the table relies on it.
-func shardOf(page string, shards int) int32 {
+// ShardOf spreads pages over shards, the same way in every process and version: the table relies on it.
+func ShardOf(page string, shards int) int32 {
 	if shards == 1 {
 		return 0
 	}

@@ -35,7 +35,7 @@ func (t total) add(start int64, shard int32, page string, n int64) {
 func loop(events []event, shards int) total {
 	t := total{}
 	for _, e := range events {
-		t.add(windowStart(e.at, minute), shardOf(e.page, shards), e.page, 1)
+		t.add(windowStart(e.at, minute), ShardOf(e.page, shards), e.page, 1)
 	}
 	return t
 }
@@ -153,10 +153,10 @@ func TestWindowStart(t *testing.T) {
 }
 
 func TestShardsDoNotMove(t *testing.T) {
-	assert.Equal(t, int32(0), shardOf("/", 1))
+	assert.Equal(t, int32(0), ShardOf("/", 1))
 	// Tables hold pages by these numbers: another hash would leave each of them in two shards.
-	assert.Equal(t, int32(2), shardOf("/", 4))
-	assert.Equal(t, int32(2), shardOf("/products/42", 4))
+	assert.Equal(t, int32(2), ShardOf("/", 4))
+	assert.Equal(t, int32(2), ShardOf("/products/42", 4))
 }
 
 func TestOffsetsCoverTheBatches(t *testing.T) {
