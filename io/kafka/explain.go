@@ -333,6 +333,7 @@ func (c Connection) reach(ctx context.Context, cl *kgo.Client) error {
 		limit  = c.retryTimeout()
 		pause  = firstPause
 		closed int
+		before error // what the attempt before told
 		warned time.Time
 	)
 	for {
@@ -344,6 +345,10 @@ func (c Connection) reach(ctx context.Context, cl *kgo.Client) error {
 			return fmt.Errorf("stopped while reaching Kafka at %s: %w", c.where(), context.Cause(ctx))
 		}
 		final, explained := c.explainFirst(err)
+		if before != nil && errors.Is(err, context.DeadlineExceeded) && time.Since(start) >= limit {
+			return gaveUp(before, limit) // the limit cut this attempt short, and it tells less
+		}
+		before = explained
 		if !final && errors.Is(explained, ErrRefused) {
 			closed++
 		} else {
