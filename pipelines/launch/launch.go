@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -49,8 +50,14 @@ func submit(ctx context.Context, client jobpb.JobServiceClient, name string, p *
 	return err
 }
 
+// staging is held by the job that is being staged: Prism keeps what all jobs stage in one map, which it does not
+// guard.
+var staging sync.Mutex
+
 // start prepares, stages and submits p, and returns the job's id.
 func start(ctx context.Context, client jobpb.JobServiceClient, workers *extworker.Loopback, name string, p *beam.Pipeline) (string, error) {
+	staging.Lock()
+	defer staging.Unlock()
 	edges, _, err := p.Build()
 	if err != nil {
 		return "", fmt.Errorf("build the pipeline: %w", err)
