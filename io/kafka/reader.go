@@ -342,6 +342,22 @@ func commit(ctx context.Context, admin *kadm.Client, group string, offsets kadm.
 	return err
 }
 
+// CheckGroup fails if offsets of the topic may not be committed for the group. To find out, it commits those that
+// the group has again, and next where it has none.
+func CheckGroup(ctx context.Context, admin *kadm.Client, group, topic string, partitions []int32, next []int64) error {
+	has, err := admin.FetchOffsets(ctx, group)
+	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
+		return fmt.Errorf("look up the offsets of group %s: %w", group, err)
+	}
+	next = slices.Clone(next)
+	for i, p := range partitions {
+		if o, ok := has.Lookup(topic, p); ok && o.Err == nil && o.At >= 0 {
+			next[i] = o.At
+		}
+	}
+	return CommitGroup(ctx, admin, group, topic, partitions, next)
+}
+
 // CommitGroup commits offsets of a topic for a consumer group, and waits for the answer.
 func CommitGroup(ctx context.Context, admin *kadm.Client, group, topic string, partitions []int32, next []int64) error {
 	offsets := kadm.Offsets{}

@@ -94,8 +94,11 @@ func newJob(t *testing.T, c *kafkatest.Cluster, partitions int32, args ...string
 func newJobOn(t *testing.T, c *kafkatest.Cluster, topic string, args ...string) *job {
 	t.Helper()
 	j := &job{T: t, cluster: c}
+	if !slices.Contains(args, "--brokers") { // which may be given more than once, and adds up
+		args = append([]string{"--brokers", strings.Join(c.Brokers, ",")}, args...)
+	}
 	args = append([]string{
-		"--brokers", strings.Join(c.Brokers, ","), "--registry", c.Registry,
+		"--registry", c.Registry,
 		"--topic", topic, "--dead-letter-topic", c.Name(t), "--group", c.Name(t),
 		"--table", filepath.Join(t.TempDir(), "views"), "--start", "earliest", "--until", "latest",
 	}, args...)

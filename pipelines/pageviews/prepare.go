@@ -125,5 +125,9 @@ func lookUp(ctx context.Context, s *settings.Run, c kafka.Connection, client *kg
 		return found, c.Explain(fmt.Errorf("look up the cluster's id: %w", err), kafka.Doing{Operation: "Describe"})
 	}
 	found.cluster = metadata.Cluster
+	// A run that is refused is to leave no table behind: the table says where it began, and the next run heeds it.
+	if err := kafka.CheckGroup(ctx, admin, s.Group, s.Topic, found.extent.Partitions, found.extent.Start); err != nil {
+		return found, c.Explain(err, kafka.Doing{Operation: "Read", Group: s.Group, Topic: s.Topic})
+	}
 	return found, nil
 }
