@@ -326,46 +326,10 @@ func (r *Reader) CommitOffsets() {
 		defer cancel()
 		err := crashpoint.Reach(crashpoint.BeforeGroupCommit)
 		if err == nil {
-			err = commit(ctx, r.admin, r.settings.Group, offsets)
+			err = commitOffsets(ctx, r.admin, r.settings.Group, offsets)
 		}
 		if err != nil && !errors.Is(err, kgo.ErrClientClosed) {
 			slog.Warn("offsets for lag tools were not committed", "group", r.settings.Group, "error", err)
 		}
 	}()
-}
-
-func commit(ctx context.Context, admin *kadm.Client, group string, offsets kadm.Offsets) error {
-	answers, err := admin.CommitOffsets(ctx, group, offsets)
-	if err == nil {
-		err = answers.Error()
-	}
-	return err
-}
-
-// CheckGroup fails if offsets of the topic may not be committed for the group. To find out, it commits those that
-// the group has again, and next where it has none.
-func CheckGroup(ctx context.Context, admin *kadm.Client, group, topic string, partitions []int32, next []int64) error {
-	has, err := admin.FetchOffsets(ctx, group)
-	if err != nil && !errors.Is(err, kerr.GroupIDNotFound) {
-		return fmt.Errorf("look up the offsets of group %s: %w", group, err)
-	}
-	next = slices.Clone(next)
-	for i, p := range partitions {
-		if o, ok := has.Lookup(topic, p); ok && o.Err == nil && o.At >= 0 {
-			next[i] = o.At
-		}
-	}
-	return CommitGroup(ctx, admin, group, topic, partitions, next)
-}
-
-// CommitGroup commits offsets of a topic for a consumer group, and waits for the answer.
-func CommitGroup(ctx context.Context, admin *kadm.Client, group, topic string, partitions []int32, next []int64) error {
-	offsets := kadm.Offsets{}
-	for i, p := range partitions {
-		offsets.AddOffset(topic, p, next[i], -1)
-	}
-	if err := commit(ctx, admin, group, offsets); err != nil {
-		return fmt.Errorf("commit offsets of topic %s for group %s: %w", topic, group, err)
-	}
-	return nil
 }
