@@ -25,7 +25,8 @@ var ErrCancelled = errors.New("the pipeline was stopped")
 // submit runs p on the job service behind client, with workers in this process, until it ends. If ctx ends
 // first, the job is cancelled, and ErrCancelled is returned.
 func submit(ctx context.Context, client jobpb.JobServiceClient, name string, p *beam.Pipeline) error {
-	workers, err := extworker.StartLoopback(ctx, 0)
+	// The workers outlive ctx until the runner has cancelled the job: they would break what is on its way to it.
+	workers, err := extworker.StartLoopback(context.WithoutCancel(ctx), 0)
 	if err != nil {
 		return fmt.Errorf("start the worker pool of this process: %w", err)
 	}

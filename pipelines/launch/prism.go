@@ -20,6 +20,9 @@ var jobServer = sync.OnceValues(func() (jobpb.JobServiceClient, error) {
 // Prism runs p on Beam's own runner, all in this process, until it ends or ctx does; then ErrCancelled.
 func Prism(ctx context.Context, name string, p *beam.Pipeline) error {
 	hooks.DisableHook(harness.DefaultRemoteLoggingHook) // the workers' log is this process's own
+	if err := hooks.EnableHook(stopHook); err != nil {
+		return fmt.Errorf("start the Prism runner: %w", err)
+	}
 	client, err := jobServer()
 	if err != nil {
 		return fmt.Errorf("start the Prism runner: %w", err)
