@@ -8,6 +8,7 @@ import (
 	"runtime/debug"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 )
@@ -30,6 +31,8 @@ func clickstream() int {
 
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
+	// A second signal ends the process at once. One that comes with the first is the same one: timeout(1) and
+	// supervisors tell a process and then its group.
+	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
 	return report(execute(ctx, args))
 }
