@@ -31,7 +31,7 @@ type commands struct {
 	Run        runCommand        `cmd:"" help:"Count page views, from a topic into the table."`
 	Generate   generateCommand   `cmd:"" help:"Write synthetic clicks into a topic."`
 	Topics     topicsCommand     `cmd:"" help:"Make or compare the topics of a YAML file."`
-	Table      tableCommand      `cmd:"" help:"Look at the table."`
+	Table      tableCommand      `cmd:"" help:"Look at the table, hold it against its topic, count windows of it anew."`
 	Config     configCommand     `cmd:"" name:"config" help:"Look at the settings."`
 	Completion completionCommand `cmd:"" help:"Set up the completion of commands and flags in a shell."`
 	Version    versionCommand    `cmd:"" help:"Show the version."`

@@ -19,7 +19,9 @@ import (
 )
 
 type tableCommand struct {
-	Show tableShowCommand `cmd:"" help:"Print rows of the table."`
+	Show    tableShowCommand    `cmd:"" help:"Print rows of the table."`
+	Verify  tableVerifyCommand  `cmd:"" help:"Hold the table against its topic, offset by offset and row by row."`
+	Rebuild tableRebuildCommand `cmd:"" help:"Count windows anew from the topic, late clicks too, and replace them."`
 }
 
 type tableShowCommand struct {

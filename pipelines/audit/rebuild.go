@@ -1,0 +1,342 @@
+package audit
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/io/kafka"
+	"clickstream/io/table"
+	"clickstream/pipelines/settings"
+	"clickstream/transforms/click"
+	"clickstream/transforms/count"
+)
+
+// maxRows is how many rows a rebuild holds at once: some 100 bytes each. Where the windows have more, it does the
+// first ones, and then reads the topic again for the others.
+var maxRows = 8_000_000
+
+// Rebuild counts windows of a table anew, from all that the topic now has of them, those clicks too that came too
+// late, and replaces them whole, in ascending order. Each must be closed: none that a run may count still. It returns
+// what it did up to an error. tell is as Verify's.
+func Rebuild(ctx context.Context, s *settings.TableRebuild, tell func(read, of int64)) (*Rebuilt, error) {
+	begun := time.Now()
+	source, err := open(ctx, &s.Audit)
+	if err != nil {
+		return nil, err
+	}
+	defer source.close()
+	if err := source.closed(s.From.Time, s.To.Time); err != nil {
+		return nil, err
+	}
+	r := &rebuild{
+		source: source, rules: source.rules(), tell: tell,
+		from: s.From.Time.UnixMilli(), to: s.To.Time.UnixMilli(), held: map[shardKey]table.Info{},
+		report: &Rebuilt{
+			Table: s.Audit.Table, Topic: s.Audit.Topic, From: s.From.Time.UTC(), To: s.To.Time.UTC(), DryRun: s.DryRun,
+			Rejected: map[click.Reason]int64{}, Windows: []Recount{},
+		},
+	}
+	for info, err := range source.table.Windows(ctx, table.Span{From: s.From.Time, To: s.To.Time}) {
+		if err != nil {
+			return nil, err
+		}
+		r.held[shardKey{info.Start.UnixMilli(), info.Shard}] = info
+	}
+	if err := source.bound(ctx, s.From.Time); err != nil {
+		return nil, err
+	}
+	if err := r.checkGone(); err != nil {
+		return nil, err
+	}
+	if !s.DryRun {
+		if r.into, err = table.Open(ctx, table.Settings{
+			Path: s.Audit.Table, Format: source.of.Format, Topic: source.of.Topic, Cluster: source.of.Cluster,
+			Window: source.of.Window, Shards: source.of.Shards, Version: settings.Version(),
+		}); err != nil {
+			return nil, err
+		}
+	}
+	err = r.run(ctx)
+	if r.into != nil {
+		err = errors.Join(err, r.into.Close())
+	}
+	r.report.Seconds = time.Since(begun).Seconds()
+	return r.report, err
+}
+
+// closed returns an error unless from and to are borders of windows, and all windows between them are closed.
+func (s *source) closed(from, to time.Time) error {
+	var faults []string
+	for _, m := range []struct {
+		flag string
+		at   time.Time
+	}{{"from", from}, {"to", to}} {
+		before := m.at.UnixMilli()
+		before -= before % s.of.Window.Milliseconds()
+		if b := instant(before); !b.Equal(m.at) {
+			faults = append(faults, fmt.Sprintf("--%s %s is no border of a window of %s: the nearest are %s and %s", m.flag,
+				m.at.Format(time.RFC3339Nano), s.of.Window, b.Format(time.RFC3339Nano), b.Add(s.of.Window).Format(time.RFC3339Nano)))
+		}
+	}
+	if len(faults) > 0 {
+		return &settings.Error{Faults: faults}
+	}
+	switch final := s.state.Final; {
+	case final.IsZero():
+		return fmt.Errorf("no window of table %s is closed yet: a run counts all of them, late clicks too; let it go on, and rebuild later", s.Table)
+	case to.After(final):
+		return fmt.Errorf("windows of table %s are closed up to %s, and --to is %s: a run still counts the later ones, late clicks too; use --to %s at most",
+			s.Table, final.Format(time.RFC3339), to.UTC().Format(time.RFC3339), final.Format(time.RFC3339))
+	}
+	return nil
+}
+
+type shardKey struct {
+	start int64
+	shard int
+}
+
+// rebuild is a Rebuild that is under way.
+type rebuild struct {
+	*source
+	rules    *rules
+	from, to int64 // start of the first window, end of the last
+	held     map[shardKey]table.Info
+	into     table.Table // nil when nothing is to be changed
+	report   *Rebuilt
+	tell     func(read, of int64)
+
+	shards map[shardKey]*recount
+	rows   int
+}
+
+// recount is what the topic has of one window's shard.
+type recount struct {
+	tally
+	events  int64
+	offsets map[int32]click.OffsetRange
+	schemas map[int32]bool
+}
+
+// checkGone returns an error when the topic no longer has what a window was counted from.
+func (r *rebuild) checkGone() error {
+	var last *table.Info
+	var where partition
+	for _, info := range r.held {
+		for _, p := range r.partitions {
+			if o, ok := info.Offsets[p.id]; ok && o.First < p.first && (last == nil || info.Start.After(last.Start)) {
+				last, where = &info, p
+			}
+		}
+	}
+	if last == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: the window of %s was counted from offset %d of topic %s partition %d, which begins at %d by now: it cannot be counted again; use --from %s at least",
+		kafka.ErrDataLoss, last.Start.Format(time.RFC3339), last.Offsets[where.id].First, r.Topic, where.id, where.first, last.End.Format(time.RFC3339))
+}
+
+// run counts and replaces, in as many passes as memory wants.
+func (r *rebuild) run(ctx context.Context) error {
+	end := r.to
+	for first := true; r.from < end; first = false {
+		r.to, r.shards, r.rows = end, map[shardKey]*recount{}, 0
+		if !first {
+			r.partitions = nil
+			if err := r.bound(ctx, instant(r.from)); err != nil {
+				return err
+			}
+		}
+		total := r.left()
+		err := read(ctx, r.connection, r.Topic, r.partitions, func(i int, chunk []*kgo.Record) error {
+			if r.tell != nil {
+				r.tell(total-r.left(), total)
+			}
+			return r.take(ctx, i, chunk, first)
+		})
+		if err != nil {
+			return err
+		}
+		if err := r.replace(ctx); err != nil {
+			return err
+		}
+		r.from = r.to
+	}
+	return nil
+}
+
+// take counts the clicks of a chunk of partition i. What is no click was told of by the run that read it: it is counted
+// in the first pass, and that is all.
+func (r *rebuild) take(ctx context.Context, i int, chunk []*kgo.Record, first bool) error {
+	var (
+		c       click.Click
+		id      = r.partitions[i].id
+		fetched = time.Now().UnixMilli()
+	)
+	for _, rec := range chunk {
+		if rec.Attrs.IsControl() {
+			continue
+		}
+		fault, err := r.rules.judge(ctx, rec, fetched, &c)
+		if err != nil {
+			return err
+		}
+		if first {
+			r.report.Records++
+		}
+		if fault != nil {
+			if first {
+				r.report.Rejected[fault.Reason]++
+			}
+			continue
+		}
+		if start := r.rules.windowOf(&c); start >= r.from && start < r.to {
+			r.count(shardKey{start, int(count.ShardOf(c.PageURL, r.of.Shards))}, c.PageURL, id, rec.Offset, r.rules.decoder.Schema())
+		}
+	}
+	for r.rows > maxRows && r.drop() {
+	}
+	return nil
+}
+
+func (r *rebuild) count(k shardKey, page string, partition int32, offset int64, schema int32) {
+	n := r.shards[k]
+	if n == nil {
+		n = &recount{offsets: map[int32]click.OffsetRange{}, schemas: map[int32]bool{}}
+		r.shards[k] = n
+	}
+	before := len(n.pages)
+	n.add(page, 1)
+	r.rows += len(n.pages) - before
+	n.events++
+	at := click.OffsetRange{First: offset, Next: offset + 1}
+	if had, ok := n.offsets[partition]; ok {
+		at = at.Union(had)
+	}
+	n.offsets[partition] = at
+	if schema != 0 {
+		n.schemas[schema] = true
+	}
+}
+
+// drop leaves the newest window to the next pass. It is false when there is but one.
+func (r *rebuild) drop() bool {
+	oldest, newest := r.to, r.from
+	for k := range r.shards {
+		oldest, newest = min(oldest, k.start), max(newest, k.start)
+	}
+	if newest <= oldest {
+		return false
+	}
+	maps.DeleteFunc(r.shards, func(k shardKey, n *recount) bool {
+		if k.start != newest {
+			return false
+		}
+		r.rows -= len(n.pages)
+		return true
+	})
+	r.to = newest
+	return true
+}
+
+// replace replaces the windows of this pass.
+func (r *rebuild) replace(ctx context.Context) error {
+	keys := map[shardKey]bool{}
+	for k := range r.shards {
+		keys[k] = true
+	}
+	for k := range r.held {
+		if k.start >= r.from && k.start < r.to {
+			keys[k] = true
+		}
+	}
+	ascending := slices.SortedFunc(maps.Keys(keys), func(a, b shardKey) int { return cmp.Or(cmp.Compare(a.start, b.start), a.shard-b.shard) })
+	for len(ascending) > 0 {
+		n := 1
+		for n < len(ascending) && ascending[n].start == ascending[0].start {
+			n++
+		}
+		if err := r.window(ctx, ascending[:n]); err != nil {
+			return err
+		}
+		ascending = ascending[n:]
+	}
+	return nil
+}
+
+// window replaces the shards of one window.
+func (r *rebuild) window(ctx context.Context, shards []shardKey) error {
+	start := instant(shards[0].start)
+	done := Recount{WindowStart: start}
+	var replacing []table.Window
+	for _, k := range shards {
+		n, held := r.shards[k], r.held[k]
+		done.Before += held.Events
+		if n == nil {
+			n = &recount{}
+		}
+		done.After += n.events
+		if n.events < held.Events {
+			done.Refused = append(done.Refused, table.Refusal{Start: start, End: start.Add(r.of.Window), Shard: k.shard, Held: held.Events, Offered: n.events})
+			continue
+		}
+		w := table.Window{
+			Start: start, End: start.Add(r.of.Window), Shard: k.shard, Views: make(map[string]int64, len(n.pages)), Events: n.events,
+			Offsets: n.offsets, Schemas: slices.Sorted(maps.Keys(n.schemas)), Consumed: r.state.Consumed,
+		}
+		for i, page := range n.pages {
+			w.Views[page] = n.views[i]
+		}
+		replacing = append(replacing, w)
+		delete(r.shards, k)
+	}
+	written, err := r.put(ctx, replacing)
+	if err != nil {
+		return err
+	}
+	done.Refused = append(done.Refused, written.Refused...)
+	done.Rebuilt = written.Written > 0
+	r.report.add(done)
+	return nil
+}
+
+// put replaces the shards of a window, or finds out what that would do.
+func (r *rebuild) put(ctx context.Context, shards []table.Window) (c table.Commit, err error) {
+	if r.into != nil {
+		return r.into.Replace(ctx, shards)
+	}
+	for _, w := range shards {
+		k := shardKey{w.Start.UnixMilli(), w.Shard}
+		held, ok := r.held[k]
+		same := ok && held.Events == w.Events && held.Rows == int64(len(w.Views))
+		if same {
+			if same, err = r.same(ctx, w); err != nil {
+				return c, err
+			}
+		}
+		if !same {
+			c.Written++
+		}
+	}
+	return c, nil
+}
+
+// same tells whether the table shows the rows of w.
+func (r *rebuild) same(ctx context.Context, w table.Window) (bool, error) {
+	for row, err := range r.table.Scan(ctx, table.Filter{Span: table.Span{From: w.Start, To: w.End}}) {
+		if err != nil {
+			return false, err
+		}
+		if int(count.ShardOf(row.PageURL, r.of.Shards)) == w.Shard && w.Views[row.PageURL] != row.ViewCount {
+			return false, nil
+		}
+	}
+	return true, nil
+}

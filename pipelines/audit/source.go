@@ -1,0 +1,253 @@
+// Package audit holds a table against the topic that it was counted from, and counts windows of it anew. It reads
+// the topic by a loop of its own, without Beam: it shares with the pipeline what a valid click is, and what the
+// table says of itself, and nothing else.
+package audit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/io/kafka"
+	"clickstream/io/registry"
+	"clickstream/io/table"
+	"clickstream/pipelines/settings"
+)
+
+// source is a table and the topic that it was counted from.
+type source struct {
+	*settings.Audit
+	connection kafka.Connection
+	client     *kgo.Client
+	admin      *kadm.Client
+	schemas    *registry.Registry // nil for JSON
+
+	table      table.Reader
+	of         table.Metadata
+	state      table.State
+	partitions []partition // ascending
+}
+
+// partition is the part of a partition that is read.
+type partition struct {
+	id         int32
+	first      int64 // where the topic begins now
+	begin      int64 // where the audit begins
+	start, end int64 // what there is of it to read: start is past begin where records are gone
+	next       int64 // up to where it was read
+}
+
+// open reaches the table, the registry and the cluster, and checks that they are of one another.
+func open(ctx context.Context, a *settings.Audit) (_ *source, err error) {
+	s := &source{Audit: a, connection: a.Kafka.Connection()}
+	if s.table, err = table.View(ctx, a.Table); err != nil {
+		return nil, err
+	}
+	if s.of, err = s.table.Metadata(ctx); err != nil {
+		return nil, err
+	}
+	if s.of.Topic != a.Topic {
+		return nil, fmt.Errorf("table %s was counted from topic %s, not %s; use --topic %s, or name another --table", a.Table, s.of.Topic, a.Topic, s.of.Topic)
+	}
+	// Before anything else is looked at: what is final then stays so.
+	if s.state, err = s.table.State(ctx, a.AllowedLateness); err != nil {
+		return nil, err
+	}
+	if a.Format == "avro" {
+		if s.schemas, err = registry.New(registry.Settings{URL: a.Registry, RetryTimeout: a.Kafka.RetryTimeout}); err != nil {
+			return nil, err
+		}
+	}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.schemas != nil {
+		if err := s.schemas.Ping(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if s.client, err = s.connection.Connect(ctx); err != nil {
+		return nil, err
+	}
+	s.admin = kadm.NewClient(s.client)
+	metadata, err := s.admin.BrokerMetadata(ctx)
+	if err != nil {
+		return nil, s.explain(fmt.Errorf("look up the cluster's id: %w", err))
+	}
+	if s.of.Cluster != "" && metadata.Cluster != "" && s.of.Cluster != metadata.Cluster {
+		return nil, fmt.Errorf("table %s was counted from Kafka cluster %s, and --brokers are of %s; name the brokers of the first, or another --table", a.Table, s.of.Cluster, metadata.Cluster)
+	}
+	return s, nil
+}
+
+func (s *source) close() {
+	if s.schemas != nil {
+		s.schemas.Close()
+	}
+	if s.client != nil {
+		s.client.Close()
+	}
+}
+
+func (s *source) explain(err error) error {
+	return s.connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.Topic})
+}
+
+// bound finds out which offsets are to be read: from the table's beginning or, if from is not zero, from where clicks
+// of windows from then on may lie; to the topic's ends as they are now. The table's windows must have been listed
+// before: whatever they were counted from is then below the ends.
+func (s *source) bound(ctx context.Context, from time.Time) error {
+	starts, err := s.admin.ListStartOffsets(ctx, s.Topic)
+	if err == nil {
+		err = starts.Error()
+	}
+	if err != nil {
+		return s.explain(err)
+	}
+	at := kafka.Instant{Word: settings.Earliest}
+	if !from.IsZero() {
+		// A click lies no further ahead of its record's time than the clock skew.
+		at = kafka.Instant{Time: from.Add(-s.ClockSkew)}
+	}
+	extent, err := kafka.Resolve(ctx, s.admin, s.Topic, at, kafka.Instant{Word: settings.Latest})
+	if err != nil {
+		return s.explain(err)
+	}
+	for i, id := range extent.Partitions {
+		first, ok := starts.Lookup(s.Topic, id)
+		if !ok {
+			return fmt.Errorf("topic %s changed while it was looked at: partition %d is new; run again", s.Topic, id)
+		}
+		p := partition{id: id, first: first.Offset, end: extent.End[i]}
+		switch begun, ok := s.state.Begun[id]; {
+		case ok:
+			p.begin = begun
+		case s.state.Begun == nil: // nobody knows where the table began
+			p.begin = first.Offset
+		} // else the partition is younger than the table, and all of it counts
+		if !from.IsZero() {
+			p.begin = max(p.begin, extent.Start[i])
+		}
+		if reached := max(s.state.Begun[id], s.state.Consumed[id]); reached > p.end {
+			return fmt.Errorf("topic %s partition %d ends at offset %d, and table %s was counted from it up to %d: the topic was deleted and made anew; the table cannot be held against it",
+				s.Topic, id, p.end, s.Table, reached)
+		}
+		p.begin = min(p.begin, p.end)
+		p.start = min(max(p.begin, first.Offset), p.end)
+		p.next = p.start
+		s.partitions = append(s.partitions, p)
+	}
+	return nil
+}
+
+// left returns how many offsets are to be read yet.
+func (s *source) left() (n int64) {
+	for _, p := range s.partitions {
+		n += p.end - p.next
+	}
+	return n
+}
+
+// index returns the place of a partition among those that are read, or -1.
+func (s *source) index(id int32) int {
+	for i := range s.partitions {
+		if s.partitions[i].id == id {
+			return i
+		}
+	}
+	return -1
+}
+
+// pollWait is how long a poll waits for records before the loop looks around.
+const pollWait = time.Second
+
+// read hands all that is left of partitions of a topic to f, a fetched chunk of one at a time, and moves their next
+// offsets. Control records, which end transactions, are among them. A chunk is f's until f returns.
+func read(ctx context.Context, c kafka.Connection, topic string, partitions []partition, f func(i int, chunk []*kgo.Record) error) error {
+	offsets, index, open := map[int32]kgo.Offset{}, map[int32]int{}, 0
+	for i, p := range partitions {
+		index[p.id] = i
+		if p.next < p.end {
+			offsets[p.id] = kgo.NewOffset().At(p.next)
+			open++
+		}
+	}
+	if open == 0 {
+		return nil
+	}
+	client, err := c.Client(
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}),
+		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+		kgo.KeepControlRecords(), // the last offset may be one's
+		kgo.FetchMaxPartitionBytes(2<<20),
+	)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	heard := time.Now()
+	for open > 0 {
+		poll, cancel := context.WithTimeout(ctx, pollWait)
+		fetches := client.PollFetches(poll)
+		cancel()
+		if err := fault(ctx, c, topic, fetches); err != nil {
+			return err
+		}
+		var failed error
+		fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
+			i := index[fetched.Partition]
+			p := &partitions[i]
+			chunk := fetched.Records
+			for len(chunk) > 0 && chunk[len(chunk)-1].Offset >= p.end {
+				chunk = chunk[:len(chunk)-1]
+			}
+			if failed != nil || len(fetched.Records) == 0 || p.next >= p.end {
+				return
+			}
+			heard = time.Now()
+			if failed = f(i, chunk); failed != nil {
+				return
+			}
+			if p.next = fetched.Records[len(fetched.Records)-1].Offset + 1; p.next >= p.end {
+				p.next = p.end
+				open--
+				client.RemoveConsumePartitions(map[string][]int32{topic: {p.id}})
+			}
+		})
+		if failed != nil {
+			return failed
+		}
+		if silence := time.Since(heard); silence > max(c.RetryTimeout, pollWait) {
+			if err := c.Ping(ctx); err != nil {
+				return err
+			}
+			return fmt.Errorf("no records of topic %s came for %s, and %d of its partitions are not at their ends; try again, or with a longer --retry-timeout", topic, silence.Round(time.Second), open)
+		}
+	}
+	return nil
+}
+
+// fault returns why a topic cannot be read on, if it cannot. What may pass is left to the client, which tries again.
+func fault(ctx context.Context, c kafka.Connection, topic string, fetches kgo.Fetches) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("reading topic %s: %w", topic, context.Cause(ctx))
+	}
+	for _, e := range fetches.Errors() {
+		switch {
+		case errors.Is(e.Err, context.DeadlineExceeded), kerr.IsRetriable(e.Err) && !errors.Is(e.Err, kerr.UnknownTopicOrPartition):
+		case errors.Is(e.Err, kerr.OffsetOutOfRange):
+			return fmt.Errorf("%w: records of topic %s partition %d were deleted while they were read; run again", kafka.ErrDataLoss, topic, e.Partition)
+		default:
+			return c.Explain(e.Err, kafka.Doing{Operation: "Read", Topic: topic})
+		}
+	}
+	return nil
+}

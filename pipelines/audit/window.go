@@ -1,0 +1,233 @@
+package audit
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"clickstream/io/table"
+	"clickstream/transforms/click"
+	"clickstream/transforms/count"
+)
+
+// tally is views by page.
+type tally struct {
+	index map[string]int32 // where a page stands
+	pages []string
+	views []int64
+}
+
+// add counts views of a page, which may point into a record.
+func (t *tally) add(page string, n int64) {
+	if at, ok := t.index[page]; ok {
+		t.views[at] += n
+		return
+	}
+	if t.index == nil {
+		t.index = map[string]int32{}
+	}
+	page = strings.Clone(page)
+	t.index[page] = int32(len(t.pages)) //nolint:gosec // a window has fewer pages
+	t.pages = append(t.pages, page)
+	t.views = append(t.views, n)
+}
+
+func (t *tally) of(page string) int64 {
+	if at, ok := t.index[page]; ok {
+		return t.views[at]
+	}
+	return 0
+}
+
+// window is what the topic and the table hold of one window.
+type window struct {
+	start  int64         // milliseconds since the epoch
+	shards []*table.Info // what the table told of it, by shard; nil where it holds none
+	open   bool          // a run may count it still, or anew
+	gone   bool          // records that it was counted from are gone
+
+	want      tally // what the table is to hold
+	perhaps   tally // clicks that it may hold beside that, as they were rejected once
+	lost      tally // clicks found missing after it was compared and found equal
+	waiting   int64 // clicks that it does not hold yet
+	inReach   bool  // it is among those that wait to be compared
+	compared  bool  // and equal: want was dropped
+	different bool  // want is kept, until all of the topic is read
+	changed   bool  // it changed while it was audited
+}
+
+// held tells whether the table holds anything of w.
+func (w *window) held() bool {
+	return slices.ContainsFunc(w.shards, func(i *table.Info) bool { return i != nil })
+}
+
+// place is where a click stands, as a window's shard sees it.
+type place int
+
+const (
+	outside place = iota // nothing of the shard was counted from there, or there is no such shard
+	within               // the shard was counted from there: the click is among its events
+	unknown              // the table does not tell what the shard was counted from
+)
+
+// place tells where the offset of a partition stands. A window takes clicks until it is final and none after that,
+// and a reader goes through a partition in order: so the clicks that a shard was counted from are exactly those
+// between the first and the last of its offsets, in each partition.
+func (w *window) place(page string, partition int32, offset int64) place {
+	if len(w.shards) == 0 {
+		return outside
+	}
+	info := w.shards[count.ShardOf(page, len(w.shards))]
+	switch {
+	case info == nil:
+		return outside
+	case info.Offsets == nil:
+		return unknown
+	}
+	if r, ok := info.Offsets[partition]; ok && r.First <= offset && offset < r.Next {
+		return within
+	}
+	return outside
+}
+
+// complete tells whether nothing of what w was counted from is left to read.
+func (w *window) complete(partitions []partition) bool {
+	for _, info := range w.shards {
+		if info == nil {
+			continue
+		}
+		if info.Offsets == nil {
+			return false
+		}
+		for _, p := range partitions {
+			if r, ok := info.Offsets[p.id]; ok && p.next < min(r.Next, p.end) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// Difference is a row in which the table is not as the topic tells.
+type Difference struct {
+	WindowStart time.Time `json:"window_start"`
+	PageURL     string    `json:"page_url"`
+	Topic       int64     `json:"topic"` // views that the topic gives
+	Table       int64     `json:"table"` // views that the table shows; 0 where it has no such row
+	Note        string    `json:"note,omitempty"`
+}
+
+// row compares what the table shows of a page with what it is to show.
+func (w *window) row(page string, got int64, twice bool) (Difference, bool) {
+	want := w.want.of(page)
+	d := Difference{WindowStart: instant(w.start), PageURL: page, Topic: want, Table: got}
+	switch {
+	case twice:
+		d.Note = "the row is there twice"
+	case got < want || got > want+w.perhaps.of(page) && !w.gone:
+	default:
+		return d, false
+	}
+	return d, true
+}
+
+// outcome is what comparing a window's rows showed.
+type outcome struct {
+	rows  int64 // that the table has
+	views int64 // in those rows
+	diffs []Difference
+}
+
+// compare compares w with its rows in the table, which come by page.
+func (w *window) compare(rows []click.PageView) outcome {
+	var o outcome
+	seen := 0
+	add := func(page string, got int64, twice bool) {
+		if d, differs := w.row(page, got, twice); differs {
+			o.diffs = append(o.diffs, d)
+		}
+	}
+	for i := 0; i < len(rows); {
+		page, got, n := rows[i].PageURL, int64(0), 0
+		for ; i < len(rows) && rows[i].PageURL == page; i++ {
+			got += rows[i].ViewCount
+			n++
+		}
+		o.rows, o.views = o.rows+int64(n), o.views+got
+		if _, ok := w.want.index[page]; ok {
+			seen++
+		}
+		add(page, got, n > 1)
+	}
+	if seen < len(w.want.pages) {
+		shown := make(map[string]bool, len(rows))
+		for _, r := range rows {
+			shown[r.PageURL] = true
+		}
+		for _, page := range w.want.pages {
+			if !shown[page] {
+				add(page, 0, false)
+			}
+		}
+		slices.SortFunc(o.diffs, func(a, b Difference) int { return strings.Compare(a.PageURL, b.PageURL) })
+	}
+	return o
+}
+
+// miss returns the differences of a window that was equal, before clicks were found that neither its rows nor the
+// dead letters tell of.
+func (w *window) miss(rows []click.PageView) []Difference {
+	var diffs []Difference
+	for i, page := range w.lost.pages {
+		d := Difference{WindowStart: instant(w.start), PageURL: page}
+		if at, ok := slices.BinarySearchFunc(rows, page, func(r click.PageView, page string) int { return strings.Compare(r.PageURL, page) }); ok {
+			d.Table = rows[at].ViewCount
+		}
+		d.Topic = d.Table + w.lost.views[i]
+		diffs = append(diffs, d)
+	}
+	slices.SortFunc(diffs, func(a, b Difference) int { return strings.Compare(a.PageURL, b.PageURL) })
+	return diffs
+}
+
+// scan hands the rows of each of the windows to f: nil for one that has none. The windows ascend.
+func scan(ctx context.Context, t table.Reader, size time.Duration, windows []*window, f func(*window, []click.PageView) error) error {
+	if len(windows) == 0 {
+		return nil
+	}
+	span := table.Span{From: instant(windows[0].start), To: instant(windows[len(windows)-1].start).Add(size)}
+	var rows []click.PageView
+	var started int64 // the window of those rows
+	flush := func(before int64) error {
+		for len(windows) > 0 && windows[0].start < before {
+			var of []click.PageView
+			if len(rows) > 0 && started == windows[0].start {
+				of = rows
+			}
+			if err := f(windows[0], of); err != nil {
+				return err
+			}
+			windows = windows[1:]
+		}
+		return nil
+	}
+	for row, err := range t.Scan(ctx, table.Filter{Span: span}) {
+		if err != nil {
+			return err
+		}
+		start := row.WindowStart.UnixMilli()
+		if start != started {
+			if err := flush(start); err != nil {
+				return err
+			}
+			started, rows = start, rows[:0]
+		}
+		if row.WindowEnd.Sub(row.WindowStart) != size {
+			return fmt.Errorf("the window of %s is %s long in the table, and others are %s", row.WindowStart.Format(time.RFC3339), row.WindowEnd.Sub(row.WindowStart), size)
+		}
+		rows = append(rows, row)
+	}
+	return flush(span.To.UnixMilli())
+}
