@@ -181,3 +181,54 @@ func provenanceOf(f *parquet.File) (Provenance, error) {
 	}
 	return p, nil
 }
+
+// tagged are the keys that Tags has: what tells a file from the others of its table, but for what its name says.
+var tagged = map[string]bool{
+	"clickstream.events": true, "clickstream.offsets": true, "clickstream.schemas": true, consumedKey: true,
+	"clickstream.version": true, "clickstream.checksum": true,
+}
+
+const rowsKey = "clickstream.rows"
+
+// Tags returns what a table's log may say of a file, for its footer not to be read: Events, Offsets, Schemas,
+// Consumed, Version, Checksum and Rows, by the keys that the footer has them under.
+func (p *Provenance) Tags() (map[string]string, error) {
+	tags := map[string]string{rowsKey: strconv.FormatInt(p.Rows, 10)}
+	for _, f := range fields {
+		if !tagged[f.key] {
+			continue
+		}
+		text, err := f.write(p)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", f.key, err)
+		}
+		if text != "" || !optional[f.key] {
+			tags[f.key] = text
+		}
+	}
+	return tags, nil
+}
+
+// ParseTags returns what Tags told. It is false where tags hold none of it.
+func ParseTags(tags map[string]string) (p Provenance, ok bool, err error) {
+	text, ok := tags[rowsKey]
+	if !ok {
+		return p, false, nil
+	}
+	if p.Rows, err = strconv.ParseInt(text, 10, 64); err != nil {
+		return p, true, fmt.Errorf("%s is %q: %w", rowsKey, text, err)
+	}
+	for _, f := range fields {
+		if !tagged[f.key] {
+			continue
+		}
+		text, ok := tags[f.key]
+		if !ok && optional[f.key] {
+			continue
+		}
+		if err := f.read(&p, text); err != nil {
+			return p, true, fmt.Errorf("%s is %q: %w", f.key, text, err)
+		}
+	}
+	return p, true, nil
+}

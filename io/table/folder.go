@@ -103,7 +103,7 @@ func (t *folder) fits(n name, length time.Duration, shards int) error {
 
 // Replace is Table's.
 func (t *folder) Replace(ctx context.Context, ws []Window) (c Commit, err error) {
-	changes, err := t.plan(ws)
+	changes, err := plan(t.root, t.settings, ws)
 	if err != nil {
 		return c, err
 	}
@@ -149,24 +149,24 @@ type change struct {
 }
 
 // plan checks ws and puts them in order.
-func (t *folder) plan(ws []Window) ([]*change, error) {
+func plan(root string, s Settings, ws []Window) ([]*change, error) {
 	changes := make([]*change, len(ws))
 	for i := range ws {
 		w := &ws[i]
-		if w.End.Sub(w.Start) != t.settings.Window || w.Start.Nanosecond()%int(time.Millisecond) != 0 {
+		if w.End.Sub(w.Start) != s.Window || w.Start.Nanosecond()%int(time.Millisecond) != 0 {
 			return nil, fmt.Errorf("table %s: a window from %s to %s is not one of %s from a whole millisecond on",
-				t.root, w.Start.UTC().Format(time.RFC3339Nano), w.End.UTC().Format(time.RFC3339Nano), t.settings.Window)
+				root, w.Start.UTC().Format(time.RFC3339Nano), w.End.UTC().Format(time.RFC3339Nano), s.Window)
 		}
-		if w.Shard < 0 || w.Shard >= t.settings.Shards {
-			return nil, fmt.Errorf("table %s: shard %d is none of %d", t.root, w.Shard, t.settings.Shards)
+		if w.Shard < 0 || w.Shard >= s.Shards {
+			return nil, fmt.Errorf("table %s: shard %d is none of %d", root, w.Shard, s.Shards)
 		}
-		changes[i] = &change{Window: w, name: name{w.Start.UTC(), t.settings.Window, w.Shard, t.settings.Shards}}
+		changes[i] = &change{Window: w, name: name{w.Start.UTC(), s.Window, w.Shard, s.Shards}}
 	}
 	slices.SortFunc(changes, func(a, b *change) int { return a.name.compare(b.name) })
 	for i := 1; i < len(changes); i++ {
 		if changes[i].name.compare(changes[i-1].name) == 0 {
 			return nil, fmt.Errorf("table %s: window %s of shard %d is given twice",
-				t.root, changes[i].name.start.Format(time.RFC3339), changes[i].name.shard)
+				root, changes[i].name.start.Format(time.RFC3339), changes[i].name.shard)
 		}
 	}
 	return changes, nil
@@ -247,11 +247,16 @@ func (t *folder) stageOne(ch *change) (err error) {
 func (t *folder) encode(f file, ch *change) (parquet.Provenance, error) {
 	t.encoders <- struct{}{}
 	defer func() { <-t.encoders }()
-	return parquet.Write(f, ch.Views, parquet.Provenance{
-		Topic: t.settings.Topic, Cluster: t.settings.Cluster, Version: t.settings.Version,
-		Window: t.settings.Window, Start: ch.Start, End: ch.End, Shard: ch.Shard, Shards: t.settings.Shards,
-		Events: ch.Events, Offsets: ch.Offsets, Schemas: ch.Schemas, Consumed: ch.Consumed,
-	})
+	return parquet.Write(f, ch.Views, provenance(t.settings, ch.Window))
+}
+
+// provenance returns what a file of w says of itself.
+func provenance(s Settings, w *Window) parquet.Provenance {
+	return parquet.Provenance{
+		Topic: s.Topic, Cluster: s.Cluster, Version: s.Version,
+		Window: s.Window, Start: w.Start, End: w.End, Shard: w.Shard, Shards: s.Shards,
+		Events: w.Events, Offsets: w.Offsets, Schemas: w.Schemas, Consumed: w.Consumed,
+	}
 }
 
 // commit renames the changes' files to their places, in order, unless another process was faster with more.

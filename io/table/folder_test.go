@@ -30,6 +30,17 @@ func settings(root string) Settings {
 	return Settings{Path: root, Format: Parquet, Topic: "clicks", Cluster: "c1", Window: time.Minute, Shards: 1, Version: "v1"}
 }
 
+// eachFormat runs f with the settings of a table of each format.
+func eachFormat(t *testing.T, f func(t *testing.T, s Settings)) {
+	for _, format := range []string{Parquet, Delta} {
+		t.Run(format, func(t *testing.T) {
+			s := settings(t.TempDir())
+			s.Format = format
+			f(t, s)
+		})
+	}
+}
+
 func open(t require.TestingT, s Settings) Table {
 	table, err := Open(context.Background(), s)
 	require.NoError(t, err)
@@ -130,29 +141,34 @@ func TestReplaceWritesWholeWindows(t *testing.T) {
 }
 
 func TestReplaceOfNothing(t *testing.T) {
-	table := open(t, settings(t.TempDir()))
-	assert.Zero(t, replace(t, table))
-	require.NoError(t, table.Close())
+	eachFormat(t, func(t *testing.T, s Settings) {
+		table := open(t, s)
+		assert.Zero(t, replace(t, table))
+		require.NoError(t, table.Close())
+	})
 }
 
 func TestReplaceNeverShrinks(t *testing.T) {
-	for name, reopened := range map[string]bool{"in the same process": false, "in the next one": true} {
-		t.Run(name, func(t *testing.T) {
-			s := settings(t.TempDir())
-			table := open(t, s)
-			replace(t, table, window(1, map[string]int64{"/a": 5, "/b": 5}), window(2, pages(1, 1)))
-			if reopened {
+	eachFormat(t, func(t *testing.T, s Settings) {
+		for name, reopened := range map[string]bool{"in the same process": false, "in the next one": true} {
+			t.Run(name, func(t *testing.T) {
+				s := s
+				s.Path = t.TempDir()
+				table := open(t, s)
+				replace(t, table, window(1, map[string]int64{"/a": 5, "/b": 5}), window(2, pages(1, 1)))
+				if reopened {
+					require.NoError(t, table.Close())
+					table = open(t, s)
+				}
+				c := replace(t, table, window(1, map[string]int64{"/a": 9}), window(2, pages(1, 2)))
+				assert.Equal(t, []Refusal{{Start: at(1), End: at(2), Held: 10, Offered: 9}}, c.Refused)
+				assert.Equal(t, "window 2026-11-23T00:00:00Z of shard 0 holds 10 events: a replacement with 9 was refused", c.Refused[0].String())
+				assert.Equal(t, 1, c.Written)
+				assert.Equal(t, []string{"1 /a 5", "1 /b 5", "2 /p/00000 2"}, rows(t, table, Filter{}))
 				require.NoError(t, table.Close())
-				table = open(t, s)
-			}
-			c := replace(t, table, window(1, map[string]int64{"/a": 9}), window(2, pages(1, 2)))
-			assert.Equal(t, []Refusal{{Start: at(1), End: at(2), Held: 10, Offered: 9}}, c.Refused)
-			assert.Equal(t, "window 2026-11-23T00:00:00Z of shard 0 holds 10 events: a replacement with 9 was refused", c.Refused[0].String())
-			assert.Equal(t, 1, c.Written)
-			assert.Equal(t, []string{"1 /a 5", "1 /b 5", "2 /p/00000 2"}, rows(t, table, Filter{}))
-			require.NoError(t, table.Close())
-		})
-	}
+			})
+		}
+	})
 }
 
 func TestReplaceOfTheSameRowsWritesNothing(t *testing.T) {
@@ -193,97 +209,100 @@ func TestReplaceSeesWhatOthersDid(t *testing.T) {
 
 // Two instances, several goroutines each, write growing windows in any order: the largest of each one stays.
 func TestReplaceAtOnce(t *testing.T) {
-	const minutes, rounds = 4, 12
-	root := t.TempDir()
-	var group sync.WaitGroup
-	for range 2 {
-		table := open(t, settings(root))
-		t.Cleanup(func() { assert.NoError(t, table.Close()) })
+	eachFormat(t, func(t *testing.T, s Settings) {
+		const minutes, rounds = 4, 12
+		var group sync.WaitGroup
 		for range 2 {
-			group.Go(func() {
-				for round := range rounds {
-					var ws []Window
-					for minute := range minutes {
-						ws = append(ws, window(minute, pages(3, 1+int64((round*5+minute)%rounds))))
+			table := open(t, s)
+			t.Cleanup(func() { assert.NoError(t, table.Close()) })
+			for range 2 {
+				group.Go(func() {
+					for round := range rounds {
+						var ws []Window
+						for minute := range minutes {
+							ws = append(ws, window(minute, pages(3, 1+int64((round*5+minute)%rounds))))
+						}
+						_, err := table.Replace(context.Background(), ws)
+						assert.NoError(t, err)
 					}
-					_, err := table.Replace(context.Background(), ws)
-					assert.NoError(t, err)
-				}
-			})
+				})
+			}
 		}
-	}
-	group.Wait()
-	reader, err := View(context.Background(), root)
-	require.NoError(t, err)
-	listed := 0
-	for info, err := range reader.Windows(context.Background(), Span{}) {
+		group.Wait()
+		reader, err := View(context.Background(), s.Path)
 		require.NoError(t, err)
-		assert.EqualValues(t, 3*rounds, info.Events, info.Start)
-		listed++
-	}
-	assert.Equal(t, minutes, listed)
-	_, aside := visible(t, root)
-	assert.Empty(t, aside)
+		listed := 0
+		for info, err := range reader.Windows(context.Background(), Span{}) {
+			require.NoError(t, err)
+			assert.EqualValues(t, 3*rounds, info.Events, info.Start)
+			listed++
+		}
+		assert.Equal(t, minutes, listed)
+		_, aside := visible(t, s.Path)
+		assert.Empty(t, aside)
+	})
 }
 
 // Any sequence of replacements, by any of two instances, against a map.
 func TestReplaceAgainstModel(t *testing.T) {
-	dir, run := t.TempDir(), 0
-	rapid.Check(t, func(t *rapid.T) {
-		run++
-		root := filepath.Join(dir, fmt.Sprint(run))
-		s := settings(root)
-		s.Shards = 2
-		tables := []Table{open(t, s), open(t, s)}
-		type key struct{ minute, shard int }
-		model := map[key]Window{}
+	eachFormat(t, func(t *testing.T, s Settings) {
+		dir, run := t.TempDir(), 0
+		rapid.Check(t, func(t *rapid.T) {
+			run++
+			root := filepath.Join(dir, fmt.Sprint(run))
+			s := s
+			s.Path, s.Shards = root, 2
+			tables := []Table{open(t, s), open(t, s)}
+			type key struct{ minute, shard int }
+			model := map[key]Window{}
 
-		for range rapid.IntRange(1, 5).Draw(t, "replacements") {
-			table := tables[rapid.IntRange(0, 1).Draw(t, "table")]
-			keys := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) key {
-				return key{rapid.IntRange(0, 3).Draw(t, "minute"), rapid.IntRange(0, 1).Draw(t, "shard")}
-			}), 0, 5, rapid.ID).Draw(t, "keys")
-			var ws []Window
-			var want Commit
-			for _, k := range keys {
-				own := [][]string{{"/a", "/c=\x00", "é"}, {"/b", "/c", "🦦"}}[k.shard] // a page is of one shard
-				w := window(k.minute, rapid.MapOfN(rapid.SampledFrom(own), rapid.Int64Range(1, 3), 0, 3).Draw(t, "views"))
-				w.Shard = k.shard
-				ws = append(ws, w)
-				held, ok := model[k]
-				switch {
-				case ok && held.Events > w.Events:
-					want.Refused = append(want.Refused, Refusal{w.Start, w.End, k.shard, held.Events, w.Events})
-				case ok && maps.Equal(held.Views, w.Views):
-					want.Unchanged++
-				default:
-					model[k] = w
-					want.Written++
-					want.Rows += int64(len(w.Views))
+			for range rapid.IntRange(1, 5).Draw(t, "replacements") {
+				table := tables[rapid.IntRange(0, 1).Draw(t, "table")]
+				keys := rapid.SliceOfNDistinct(rapid.Custom(func(t *rapid.T) key {
+					return key{rapid.IntRange(0, 3).Draw(t, "minute"), rapid.IntRange(0, 1).Draw(t, "shard")}
+				}), 0, 5, rapid.ID).Draw(t, "keys")
+				var ws []Window
+				var want Commit
+				for _, k := range keys {
+					own := [][]string{{"/a", "/c=\x00", "é"}, {"/b", "/c", "🦦"}}[k.shard] // a page is of one shard
+					w := window(k.minute, rapid.MapOfN(rapid.SampledFrom(own), rapid.Int64Range(1, 3), 0, 3).Draw(t, "views"))
+					w.Shard = k.shard
+					ws = append(ws, w)
+					held, ok := model[k]
+					switch {
+					case ok && held.Events > w.Events:
+						want.Refused = append(want.Refused, Refusal{w.Start, w.End, k.shard, held.Events, w.Events})
+					case ok && maps.Equal(held.Views, w.Views):
+						want.Unchanged++
+					default:
+						model[k] = w
+						want.Written++
+						want.Rows += int64(len(w.Views))
+					}
 				}
+				slices.SortFunc(want.Refused, func(a, b Refusal) int {
+					return name{start: a.Start, shard: a.Shard}.compare(name{start: b.Start, shard: b.Shard})
+				})
+				got := replace(t, table, ws...)
+				want.Files, want.Bytes = want.Written, got.Bytes
+				require.Equal(t, want, got)
 			}
-			slices.SortFunc(want.Refused, func(a, b Refusal) int {
-				return name{start: a.Start, shard: a.Shard}.compare(name{start: b.Start, shard: b.Shard})
-			})
-			got := replace(t, table, ws...)
-			want.Files, want.Bytes = want.Written, got.Bytes
-			require.Equal(t, want, got)
-		}
 
-		want := []string{}
-		for minute := range 4 {
-			var lines []string
-			for shard := range 2 {
-				for page, n := range model[key{minute, shard}].Views {
-					lines = append(lines, fmt.Sprintf("%d %s %d", minute, page, n))
+			want := []string{}
+			for minute := range 4 {
+				var lines []string
+				for shard := range 2 {
+					for page, n := range model[key{minute, shard}].Views {
+						lines = append(lines, fmt.Sprintf("%d %s %d", minute, page, n))
+					}
 				}
+				slices.Sort(lines)
+				want = append(want, lines...)
 			}
-			slices.Sort(lines)
-			want = append(want, lines...)
-		}
-		require.Equal(t, want, rows(t, tables[0], Filter{}))
-		require.NoError(t, tables[0].Close())
-		require.NoError(t, tables[1].Close())
+			require.Equal(t, want, rows(t, tables[0], Filter{}))
+			require.NoError(t, tables[0].Close())
+			require.NoError(t, tables[1].Close())
+		})
 	})
 }
 

@@ -35,6 +35,14 @@ type name struct {
 	shard, shards int
 }
 
+// key is a name's window and shard, to be compared.
+type key struct {
+	start int64 // milliseconds since the epoch
+	shard int
+}
+
+func (n name) key() key { return key{n.start.UnixMilli(), n.shard} }
+
 // folder returns the name of the folder that n lies in.
 func (n name) folder() string { return datePrefix + n.start.UTC().Format(time.DateOnly) }
 

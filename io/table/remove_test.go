@@ -16,7 +16,7 @@ import (
 func made(t *testing.T, cluster string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "a [table]*")
-	s := stateSettings(dir, 1)
+	s := stateSettings(dir, Parquet, 1)
 	s.Cluster = cluster
 	opened := openState(t, s)
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -56,7 +56,7 @@ func TestRemove(t *testing.T) {
 	require.NoError(t, Remove(t.Context(), dir, mine), "a folder that is empty")
 	require.NoError(t, Remove(t.Context(), filepath.Join(dir, "none"), mine))
 
-	s := stateSettings(dir, 1)
+	s := stateSettings(dir, Parquet, 1)
 	s.Cluster = "another"
 	openState(t, s) // it can be of anything now
 }

@@ -81,15 +81,20 @@ func (v *view) Scan(ctx context.Context, f Filter) iter.Seq2[click.PageView, err
 }
 
 // merge calls each with the rows of a window's shards, by page.
-func (v *view) merge(names []name, each func(click.PageView) error) (err error) {
-	shards := make([]*shardReader, 0, len(names))
+func (v *view) merge(names []name, each func(click.PageView) error) error {
+	return merge(len(names), func(i int) (*shardReader, error) { return v.open(names[i]) }, each)
+}
+
+// merge opens n files of one window, each ordered by page, and calls each with their rows, by page.
+func merge(n int, open func(i int) (*shardReader, error), each func(click.PageView) error) (err error) {
+	shards := make([]*shardReader, 0, n)
 	defer func() {
 		for _, s := range shards {
 			err = first(err, s.close())
 		}
 	}()
-	for _, n := range names {
-		s, err := v.open(n)
+	for i := range n {
+		s, err := open(i)
 		if err != nil {
 			return err
 		}
@@ -119,12 +124,11 @@ func (v *view) merge(names []name, each func(click.PageView) error) (err error) 
 
 // shardReader reads the rows of one file.
 type shardReader struct {
-	view *view
-	name name
-	file *os.File
-	rows *parquet.Reader
-	row  click.PageView
-	end  bool // row is none: there are no more
+	damaged func(error) error // says of which file an error is
+	file    io.Closer
+	rows    *parquet.Reader
+	row     click.PageView
+	end     bool // row is none: there are no more
 }
 
 func (v *view) open(n name) (*shardReader, error) {
@@ -140,7 +144,7 @@ func (v *view) open(n name) (*shardReader, error) {
 	if err != nil {
 		return nil, first(v.damaged(n, err), f.Close())
 	}
-	return &shardReader{view: v, name: n, file: f, rows: rows}, nil
+	return &shardReader{damaged: func(err error) error { return v.damaged(n, err) }, file: f, rows: rows}, nil
 }
 
 func (s *shardReader) next() (err error) {
@@ -150,7 +154,7 @@ func (s *shardReader) next() (err error) {
 		return nil
 	}
 	if err != nil {
-		return s.view.damaged(s.name, err)
+		return s.damaged(err)
 	}
 	return nil
 }

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"clickstream/transforms/click"
 )
 
 // State is how far a table is, which is all that a run needs to know to go on with it.
@@ -180,17 +182,22 @@ func (v *view) offsets(ctx context.Context, names []name, s *State) error {
 		if err != nil {
 			return err
 		}
-		for partition, r := range p.Offsets {
-			if p.Consumed == nil {
-				s.Consumed[partition] = max(s.Consumed[partition], r.Next)
-			}
-			if first, ok := s.First[partition]; p.End.After(s.Final) && (!ok || r.First < first) {
-				s.First[partition] = r.First
-			}
-		}
-		for partition, next := range p.Consumed {
-			s.Consumed[partition] = max(s.Consumed[partition], next)
-		}
+		s.learn(p.End, p.Offsets, p.Consumed)
 	}
 	return nil
+}
+
+// learn takes in what is known of a window that ends then: see Window.
+func (s *State) learn(end time.Time, offsets map[int32]click.OffsetRange, consumed map[int32]int64) {
+	for partition, r := range offsets {
+		if consumed == nil {
+			s.Consumed[partition] = max(s.Consumed[partition], r.Next)
+		}
+		if first, ok := s.First[partition]; end.After(s.Final) && (!ok || r.First < first) {
+			s.First[partition] = r.First
+		}
+	}
+	for partition, next := range consumed {
+		s.Consumed[partition] = max(s.Consumed[partition], next)
+	}
 }

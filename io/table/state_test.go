@@ -12,8 +12,8 @@ import (
 	"clickstream/transforms/click"
 )
 
-func stateSettings(dir string, shards int) Settings {
-	return Settings{Path: dir, Format: Parquet, Topic: "t", Cluster: "c", Window: time.Minute, Shards: shards, Version: "test", Begin: map[int32]int64{0: 7, 1: 0}}
+func stateSettings(dir string, format string, shards int) Settings {
+	return Settings{Path: dir, Format: format, Topic: "t", Cluster: "c", Window: time.Minute, Shards: shards, Version: "test", Begin: map[int32]int64{0: 7, 1: 0}}
 }
 
 func openState(t *testing.T, s Settings) Table {
@@ -33,63 +33,69 @@ func counted(start time.Time, shard int, first, next int64) Window {
 }
 
 func TestStateOfANewTable(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "table")
-	opened := openState(t, stateSettings(dir, 1))
-	s, err := opened.State(t.Context(), 5*time.Minute)
-	require.NoError(t, err)
-	assert.Equal(t, map[int32]int64{0: 7, 1: 0}, s.Begun)
-	assert.True(t, s.Final.IsZero())
+	eachFormat(t, func(t *testing.T, s Settings) {
+		dir := filepath.Join(t.TempDir(), "table")
+		opened := openState(t, stateSettings(dir, s.Format, 1))
+		state, err := opened.State(t.Context(), 5*time.Minute)
+		require.NoError(t, err)
+		assert.Equal(t, map[int32]int64{0: 7, 1: 0}, state.Begun)
+		assert.True(t, state.Final.IsZero())
 
-	// Whoever comes later, with other offsets, is told the first ones.
-	later := stateSettings(dir, 1)
-	later.Begin = map[int32]int64{0: 99}
-	s, err = openState(t, later).State(t.Context(), 0)
-	require.NoError(t, err)
-	assert.Equal(t, map[int32]int64{0: 7, 1: 0}, s.Begun)
+		// Whoever comes later, with other offsets, is told the first ones.
+		later := stateSettings(dir, s.Format, 1)
+		later.Begin = map[int32]int64{0: 99}
+		state, err = openState(t, later).State(t.Context(), 0)
+		require.NoError(t, err)
+		assert.Equal(t, map[int32]int64{0: 7, 1: 0}, state.Begun)
+	})
 }
 
 func TestStateFollowsTheSlowestShard(t *testing.T) {
-	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-	opened := openState(t, stateSettings(t.TempDir(), 2))
-	_, err := opened.Replace(t.Context(), []Window{counted(noon, 0, 10, 20), counted(noon.Add(9*time.Minute), 0, 80, 100)})
-	require.NoError(t, err)
-	s, err := opened.State(t.Context(), 5*time.Minute)
-	require.NoError(t, err)
-	assert.True(t, s.Final.IsZero(), "shard 1 has no window")
+	eachFormat(t, func(t *testing.T, s Settings) {
+		noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+		opened := openState(t, stateSettings(t.TempDir(), s.Format, 2))
+		_, err := opened.Replace(t.Context(), []Window{counted(noon, 0, 10, 20), counted(noon.Add(9*time.Minute), 0, 80, 100)})
+		require.NoError(t, err)
+		state, err := opened.State(t.Context(), 5*time.Minute)
+		require.NoError(t, err)
+		assert.True(t, state.Final.IsZero(), "shard 1 has no window")
 
-	_, err = opened.Replace(t.Context(), []Window{counted(noon.Add(7*time.Minute), 1, 60, 90)})
-	require.NoError(t, err)
-	s, err = opened.State(t.Context(), 5*time.Minute)
-	require.NoError(t, err)
-	assert.Equal(t, noon.Add(3*time.Minute), s.Final)
-	assert.Equal(t, map[int32]int64{0: 100}, s.Consumed)
-	assert.Equal(t, map[int32]int64{0: 60}, s.First, "of the windows that are open; the final one's are no longer needed")
+		_, err = opened.Replace(t.Context(), []Window{counted(noon.Add(7*time.Minute), 1, 60, 90)})
+		require.NoError(t, err)
+		state, err = opened.State(t.Context(), 5*time.Minute)
+		require.NoError(t, err)
+		assert.Equal(t, noon.Add(3*time.Minute), state.Final)
+		assert.Equal(t, map[int32]int64{0: 100}, state.Consumed)
+		assert.Equal(t, map[int32]int64{0: 60}, state.First, "of the windows that are open; the final one's are no longer needed")
 
-	s, err = opened.State(t.Context(), 90*time.Second)
-	require.NoError(t, err)
-	assert.Equal(t, noon.Add(6*time.Minute), s.Final, "down to a window's border")
+		state, err = opened.State(t.Context(), 90*time.Second)
+		require.NoError(t, err)
+		assert.Equal(t, noon.Add(6*time.Minute), state.Final, "down to a window's border")
+	})
 }
 
 func TestTableOfSomethingElseIsRefusedBeforeItHoldsAnything(t *testing.T) {
-	dir := t.TempDir()
-	openState(t, stateSettings(dir, 1))
-	for what, change := range map[string]func(*Settings){
-		"topic t, not other":        func(s *Settings) { s.Topic = "other" },
-		"Kafka cluster c, not d":    func(s *Settings) { s.Cluster = "d" },
-		"window 1m0s, not 2m0s":     func(s *Settings) { s.Window = 2 * time.Minute },
-		"number of shards 1, not 3": func(s *Settings) { s.Shards = 3 },
-	} {
-		s := stateSettings(dir, 1)
-		change(&s)
-		_, err := Open(t.Context(), s)
-		assert.ErrorContains(t, err, what)
-	}
+	eachFormat(t, func(t *testing.T, s Settings) {
+		dir := t.TempDir()
+		openState(t, stateSettings(dir, s.Format, 1))
+		for what, change := range map[string]func(*Settings){
+			"topic t, not other":        func(s *Settings) { s.Topic = "other" },
+			"Kafka cluster c, not d":    func(s *Settings) { s.Cluster = "d" },
+			"window 1m0s, not 2m0s":     func(s *Settings) { s.Window = 2 * time.Minute },
+			"number of shards 1, not 3": func(s *Settings) { s.Shards = 3 },
+		} {
+			other := stateSettings(dir, s.Format, 1)
+			change(&other)
+			_, err := Open(t.Context(), other)
+			assert.ErrorContains(t, err, what)
+		}
+	})
 }
 
 func TestDamagedRecordIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, recordFile), []byte("{"), 0o600))
-	_, err := Open(t.Context(), stateSettings(dir, 1))
+	_, err := Open(t.Context(), stateSettings(dir, Parquet, 1))
 	assert.ErrorContains(t, err, "is damaged")
 }
 
@@ -98,7 +104,7 @@ func TestDamagedRecordIsAnError(t *testing.T) {
 func TestRebuiltWindowsDoNotMoveOn(t *testing.T) {
 	noon := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 	dir := t.TempDir()
-	opened := openState(t, stateSettings(dir, 1))
+	opened := openState(t, stateSettings(dir, Parquet, 1))
 	_, err := opened.Replace(t.Context(), []Window{counted(noon, 0, 10, 20), counted(noon.Add(time.Minute), 0, 15, 60)})
 	require.NoError(t, err)
 	before, err := opened.State(t.Context(), 0)
@@ -137,7 +143,7 @@ func TestMetadata(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, s.Final.IsZero())
 
-	opened := openState(t, stateSettings(dir, 2))
+	opened := openState(t, stateSettings(dir, Parquet, 2))
 	want := Metadata{Format: Parquet, Topic: "t", Cluster: "c", Window: time.Minute, Shards: 2, Begun: map[int32]int64{0: 7, 1: 0}, Version: "test"}
 	m, err := view.Metadata(t.Context())
 	require.NoError(t, err)

@@ -1,16 +1,21 @@
 // Package table holds what the pipeline's sink needs of a table, and what reads it back: replace these windows,
 // list them, scan their rows. A table is the pipeline's only checkpoint, so what it says it holds, it holds.
 //
-// One kind exists: a folder of Parquet files on this machine, one for each window and shard.
+// There are two formats, each with a Parquet file for each window and shard: a folder of such files, in which a
+// window is replaced by renaming over its file, and a Delta table, in which a commit of its log replaces any number
+// of windows at once.
 package table
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"strings"
 	"time"
 
+	"clickstream/io/delta"
+	"clickstream/io/objects"
 	"clickstream/transforms/click"
 )
 
@@ -120,13 +125,16 @@ type Info struct {
 	Version        string // of the program that wrote it
 }
 
-// Parquet is the format of a table that is a folder of Parquet files.
-const Parquet = "parquet"
+// The formats of a table.
+const (
+	Parquet = "parquet" // a folder of Parquet files, which are the table
+	Delta   = "delta"   // a Delta table: Parquet files, and a log that says which of them are the table
+)
 
 // Settings is what Open needs to know.
 type Settings struct {
 	Path    string // a folder on this machine, made when it is not there; file:// may precede it
-	Format  string // Parquet
+	Format  string // Parquet or Delta
 	Topic   string
 	Cluster string        // id of the Kafka cluster; empty where it is not known, and then not compared
 	Window  time.Duration // length of a window, in whole milliseconds
@@ -144,14 +152,17 @@ func Open(ctx context.Context, s Settings) (Table, error) {
 	if err != nil {
 		return nil, err
 	}
-	if s.Format != Parquet {
-		return nil, fmt.Errorf("table %s: format %q is not known: choose %s", s.Path, s.Format, Parquet)
+	if s.Format != Parquet && s.Format != Delta {
+		return nil, fmt.Errorf("table %s: format %q is not known: choose %s or %s", s.Path, s.Format, Delta, Parquet)
 	}
 	if s.Window < time.Millisecond || s.Window%time.Millisecond != 0 {
 		return nil, fmt.Errorf("table %s: a window of %s must be whole milliseconds, and at least one", s.Path, s.Window)
 	}
 	if s.Shards < 1 {
 		return nil, fmt.Errorf("table %s: %d shards must be at least one", s.Path, s.Shards)
+	}
+	if s.Format == Delta {
+		return openDelta(ctx, objects.NewFolder(root), s)
 	}
 	return openFolder(ctx, root, s, disk{})
 }
@@ -167,6 +178,13 @@ func View(ctx context.Context, path string) (Reader, error) {
 		return nil, err
 	}
 	if err := checkFolder(root); err != nil {
+		return nil, err
+	}
+	log, err := delta.Open(ctx, objects.NewFolder(root), delta.Options{})
+	switch {
+	case err == nil:
+		return &deltaView{store: objects.NewFolder(root), log: log}, nil
+	case !errors.Is(err, delta.ErrNoTable):
 		return nil, err
 	}
 	return &view{root}, nil

@@ -55,9 +55,6 @@ func (r *Run) checkTime(c *checks) {
 
 func (r *Run) checkTable(c *checks) {
 	c.table(r.Table)
-	if r.TableFormat == "delta" {
-		c.add("--table-format delta is not available yet; use --table-format parquet")
-	}
 	c.number("shards", r.Shards, 1, 1024, ", as every window has a file per shard")
 }
 

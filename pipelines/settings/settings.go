@@ -63,7 +63,7 @@ type Run struct {
 	ClockSkew       time.Duration `name:"clock-skew" help:"How far ahead of its record's time a click's may be." default:"5m" group:"time"`
 
 	Table       string `name:"table" help:"Directory of the table (${default})." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
-	TableFormat string `name:"table-format" help:"Format of the table: ${enum}. Only parquet is available yet, and is the default until delta is." enum:"delta,parquet" default:"parquet" group:"table"`
+	TableFormat string `name:"table-format" help:"Format of the table: ${enum}." enum:"delta,parquet" default:"delta" group:"table"`
 	Shards      int    `name:"shards" help:"Files that a window's rows are spread over, by page." default:"1" group:"table"`
 
 	Runner             string        `name:"runner" help:"Who runs the pipeline: ${enum}. direct is prism; the others are not available yet." enum:"prism,direct,flink,spark,dataflow" default:"prism" group:"runner"`

@@ -89,7 +89,6 @@ func TestFaults(t *testing.T) {
 		{"run --source=kafkaio", "--source kafkaio is not available yet; use --source native"},
 
 		{"run --shards=0", "--shards is 0; it must be from 1 to 1024, as every window has a file per shard"},
-		{"run --table-format=delta", "--table-format delta is not available yet; use --table-format parquet"},
 		{"run --table-format=iceberg", `--table-format is "iceberg"; it must be one of delta, parquet`},
 		{"run --table=s3://bucket/t", "--table s3://bucket/t is not available yet (s3); name a directory of this machine"},
 		{"run --table=", "--table is empty; name a directory"},

@@ -1,0 +1,164 @@
+package table
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strconv"
+	"strings"
+	"time"
+
+	"clickstream/io/delta"
+	"clickstream/io/objects"
+)
+
+// A Delta table's data files lie as those of a folder do, but for a random end of their names: each is written
+// once, under its own name, and is the table's only when the log says so.
+//
+//	DIR/_delta_log/00000000000000000000.json
+//	DIR/window_date=2026-11-23/20261123T033500Z-1m0s-00000-of-00001-5f0c1d2e.parquet
+
+// deltaTable is a table whose log is Delta's.
+type deltaTable struct {
+	deltaView
+	settings Settings
+	seen     map[string]bool // other writers of which a line was written
+}
+
+// deltaView reads a Delta table.
+type deltaView struct {
+	store objects.Store
+	log   *delta.Log
+	at    *delta.Snapshot // the version that is read; nil: the newest
+}
+
+// What the table is, in its metadata's configuration.
+const (
+	topicKey   = "clickstream.topic"
+	clusterKey = "clickstream.cluster"
+	windowKey  = "clickstream.window"
+	shardsKey  = "clickstream.shards"
+	begunKey   = "clickstream.begun" // JSON, offsets by partition
+	versionKey = "clickstream.version"
+)
+
+// dateColumn is the column that the table is partitioned by.
+const dateColumn = "window_date"
+
+// columns are the table's. The last is in the files' folders, and not in the files.
+var columns = []delta.Column{
+	{Name: "window_start", Type: "timestamp"},
+	{Name: "window_end", Type: "timestamp"},
+	{Name: "page_url", Type: "string"},
+	{Name: "view_count", Type: "long"},
+	{Name: dateColumn, Type: "date"},
+}
+
+func engine(s Settings) string { return "clickstream/" + s.Version }
+
+// openDelta opens the Delta table in a store, and makes it when there is none.
+func openDelta(ctx context.Context, store objects.Store, s Settings) (*deltaTable, error) {
+	options := delta.Options{Engine: engine(s)}
+	log, err := delta.Open(ctx, store, options)
+	if errors.Is(err, delta.ErrNoTable) {
+		if err := checkEmpty(ctx, store); err != nil {
+			return nil, err
+		}
+		log, err = delta.Create(ctx, store, newTable(s), options)
+		if errors.Is(err, delta.ErrTableExists) { // somebody was faster
+			log, err = delta.Open(ctx, store, options)
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	t := &deltaTable{deltaView: deltaView{store: store, log: log}, settings: s, seen: map[string]bool{}}
+	return t, t.fits(log.Snapshot())
+}
+
+// checkEmpty fails if the store holds Parquet files that no log speaks of.
+func checkEmpty(ctx context.Context, store objects.Store) error {
+	for info, err := range store.List(ctx, datePrefix, "") {
+		if err != nil {
+			return fmt.Errorf("table %s: %w", store, err)
+		}
+		if strings.HasSuffix(info.Name, suffix) {
+			return fmt.Errorf("table %s: %s is there, and no _delta_log: it is not a Delta table; choose another folder, or go on with --table-format parquet", store, info.Name)
+		}
+	}
+	return nil
+}
+
+func newTable(s Settings) delta.Table {
+	begun, err := json.Marshal(s.Begin)
+	if err != nil {
+		panic(err) // integers by integers
+	}
+	return delta.Table{
+		Name: "page_views_1min", Schema: columns, PartitionColumns: []string{dateColumn},
+		Configuration: map[string]string{
+			topicKey: s.Topic, clusterKey: s.Cluster, windowKey: s.Window.String(),
+			shardsKey: strconv.Itoa(s.Shards), begunKey: string(begun), versionKey: s.Version,
+		},
+	}
+}
+
+// fits returns an error when the table was made for something else than the settings say, with both values.
+func (t *deltaTable) fits(at *delta.Snapshot) error {
+	m, err := t.metadata(at)
+	if err != nil {
+		return err
+	}
+	for _, v := range []struct {
+		what       string
+		have, want any
+		differ     bool
+	}{
+		{"topic", m.Topic, t.settings.Topic, m.Topic != t.settings.Topic},
+		{"Kafka cluster", m.Cluster, t.settings.Cluster, m.Cluster != t.settings.Cluster && m.Cluster != "" && t.settings.Cluster != ""},
+		{"window", m.Window, t.settings.Window, m.Window != t.settings.Window},
+		{"number of shards", m.Shards, t.settings.Shards, m.Shards != t.settings.Shards},
+	} {
+		if v.differ {
+			return fmt.Errorf("table %s: it was made for the %s %v, not %v: choose another folder, or go on with %v", t.store, v.what, v.have, v.want, v.have)
+		}
+	}
+	return nil
+}
+
+// metadata returns what the table is of.
+func (v *deltaView) metadata(at *delta.Snapshot) (Metadata, error) {
+	c := at.Metadata.Configuration
+	m := Metadata{Format: Delta, Topic: c[topicKey], Cluster: c[clusterKey], Version: c[versionKey]}
+	if _, ok := c[topicKey]; !ok {
+		return m, fmt.Errorf("table %s: this Delta table was not made by clickstream: it says nothing of a topic; choose another folder", v.store)
+	}
+	var err error
+	m.Window, err = time.ParseDuration(c[windowKey])
+	if err == nil {
+		m.Shards, err = strconv.Atoi(c[shardsKey])
+	}
+	if err == nil && c[begunKey] != "" {
+		err = json.Unmarshal([]byte(c[begunKey]), &m.Begun)
+	}
+	if err != nil || m.Window <= 0 || m.Shards < 1 {
+		return m, fmt.Errorf("table %s: the configuration in its metadata is damaged: window %q, shards %q, begun %q", v.store, c[windowKey], c[shardsKey], c[begunKey])
+	}
+	return m, nil
+}
+
+// others says once of each other program that it commits to this table as well.
+func (t *deltaTable) others(between []*delta.Entry) {
+	for _, e := range between {
+		if e.Info == nil || t.seen[e.Info.EngineInfo] {
+			continue
+		}
+		t.seen[e.Info.EngineInfo] = true
+		slog.Warn("another program commits to this table at the same time; both stay exact", "table", t.store.String(), "program", e.Info.EngineInfo)
+	}
+}
+
+// Close is Table's.
+func (t *deltaTable) Close() error { return t.log.Close() }
