@@ -28,7 +28,7 @@ func TestShortStories(t *testing.T) {
 	t.Logf("seed %d", seed)
 	s := &suite{
 		connection: kafka.Connection{Brokers: c.Brokers}, registry: c.Registry, clickstream: binary,
-		formats: []string{"parquet"}, kills: 3, rate: 5_000,
+		formats: []string{"delta", "parquet"}, kills: 3, rate: 5_000,
 	}
 	for turn := range 4 {
 		r, err := s.tell(t.Context(), seed+uint64(turn), turn)

@@ -53,7 +53,7 @@ func run() error {
 	defer stop()
 	s := &suite{
 		connection: kafka.Connection{Brokers: []string{*brokers}}, registry: *registry, components: *components,
-		clickstream: *clickstream, formats: []string{"parquet"}, kills: *kills, rate: *rate, keep: *keep,
+		clickstream: *clickstream, formats: []string{"delta", "parquet"}, kills: *kills, rate: *rate, keep: *keep,
 	}
 	begin := time.Now()
 	var total result
@@ -100,8 +100,8 @@ func (s *suite) plotOf(seed uint64, turn int) plot {
 	p := plot{seed: seed, random: rand.New(rand.NewPCG(seed, 0x6b696c6c))}
 	p.format = s.formats[turn%len(s.formats)]
 	p.bounded = turn%4 == 3
-	p.start = []string{"earliest", "latest"}[turn/2%2]
-	p.records = []string{"avro", "json"}[turn%2]
+	p.start = []string{"earliest", "latest"}[turn/4%2]
+	p.records = []string{"avro", "json"}[turn/2%2]
 	p.shards = []int{1, 1, 3}[p.random.IntN(3)]
 	return p
 }
