@@ -167,9 +167,18 @@ func Open(ctx context.Context, s Settings) (Table, error) {
 	return openFolder(ctx, root, s, disk{})
 }
 
-// View opens the table at path to read from, and changes nothing there. Its windows may be of any topic,
-// length and number of shards.
-func View(ctx context.Context, path string) (Reader, error) {
+// Moment names a version of a Delta table: by its number, by a time at or after which it was made, or the newest.
+type Moment struct {
+	Version *int64
+	Time    time.Time
+}
+
+// View opens the table at path to read from, as it is whenever it is read, and changes nothing there. Its windows
+// may be of any topic, length and number of shards.
+func View(ctx context.Context, path string) (Reader, error) { return ViewAt(ctx, path, Moment{}) }
+
+// ViewAt opens the table at path to read from, as it was at a moment. A table of Parquet files has no past.
+func ViewAt(ctx context.Context, path string, at Moment) (Reader, error) {
 	root, err := local(path)
 	if err != nil {
 		return nil, err
@@ -183,9 +192,18 @@ func View(ctx context.Context, path string) (Reader, error) {
 	log, err := delta.Open(ctx, objects.NewFolder(root), delta.Options{})
 	switch {
 	case err == nil:
-		return &deltaView{store: objects.NewFolder(root), log: log}, nil
+		v := &deltaView{store: objects.NewFolder(root), log: log}
+		switch {
+		case at.Version != nil:
+			v.at, err = log.At(ctx, *at.Version)
+		case !at.Time.IsZero():
+			v.at, err = log.AsOf(ctx, at.Time)
+		}
+		return v, err
 	case !errors.Is(err, delta.ErrNoTable):
 		return nil, err
+	case at != Moment{}:
+		return nil, fmt.Errorf("table %s: it is no Delta table, and has no versions", root)
 	}
 	return &view{root}, nil
 }

@@ -113,9 +113,24 @@ func (t *TableShow) check(c *checks) {
 	if !t.From.IsZero() && !t.To.IsZero() && !t.From.Time.Before(t.To.Time) {
 		c.add("--from %s is not before --to %s; no window is between them", t.From, t.To)
 	}
+	c.time("timestamp", t.Timestamp)
+	if t.Version != nil && !t.Timestamp.IsZero() {
+		c.add("--version %d and --timestamp %s are both given; name one of them", *t.Version, t.Timestamp)
+	}
+	if t.Version != nil && *t.Version < 0 {
+		c.add("--version is %d; versions begin at 0", *t.Version)
+	}
 	if t.Limit < 0 {
 		c.add("--limit is %d; it must not be negative; 0 is all", t.Limit)
 	}
+}
+
+func (t *TableVacuum) check(c *checks) {
+	c.choices(t)
+	if t.Table == "" {
+		c.add("--table is empty; name a directory")
+	}
+	c.length("retain", t.Retain, 0, "")
 }
 
 func (d *Demo) check(c *checks) {

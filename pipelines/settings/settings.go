@@ -103,6 +103,18 @@ type TableShow struct {
 	To     Moment `name:"to" help:"End of the windows, by their start, RFC 3339; not itself included." placeholder:"TIME" group:"table"`
 	Page   string `name:"page" help:"Only this page." placeholder:"URL" group:"table"`
 	Limit  int    `name:"limit" help:"At most so many rows; 0 is all." default:"0" group:"table"`
+
+	Version   *int64 `name:"version" help:"The table as it was in this version; Delta only." placeholder:"N" group:"table"`
+	Timestamp Moment `name:"timestamp" help:"The table as it was at this time, RFC 3339; Delta only." placeholder:"TIME" group:"table"`
+}
+
+// TableVacuum is what the table vacuum command can be told.
+//
+//nolint:lll // a setting is one line, its help included
+type TableVacuum struct {
+	Table  string        `name:"table" help:"Directory of the table (${default})." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
+	Retain time.Duration `name:"retain" help:"Keep what was of the table within this time: readers of its versions need it, and whoever is about to commit." default:"168h" group:"table"`
+	DryRun bool          `name:"dry-run" negatable:"" help:"Tell what would be removed, and remove nothing; --no-dry-run removes it." default:"true" group:"table"`
 }
 
 // Demo is what the demo command can be told.
