@@ -48,6 +48,8 @@ type Reader struct {
 	ends       []int64
 	logEnds    []int64 // the log's ends as far as known, for the lag
 	checked    time.Time
+	missing    time.Time    // since when the topic is not there; zero if it is
+	id         kadm.TopicID // the topic's, once it is known
 	committed  time.Time
 	parking    *time.Timer
 }
@@ -56,7 +58,7 @@ const (
 	pollWait       = 200 * time.Millisecond // how long an empty topic keeps a poll waiting
 	fetchBytes     = 16 << 20               // of one broker's answer, as it travels
 	partitionBytes = 512 << 10              // of one partition in it
-	topicCheck     = time.Minute            // between looks for new partitions
+	topicCheck     = 5 * time.Second        // between looks at the topic
 	commitInterval = time.Second            // between commits of the group's offsets
 )
 
@@ -72,7 +74,6 @@ func OpenReader(s ReaderSettings, a Assignment, next []int64, reported int64) (*
 		next:       slices.Clone(next),
 		ends:       slices.Clone(a.End),
 		logEnds:    make([]int64, len(a.Partitions)),
-		checked:    now,
 	}
 	offsets := map[int32]kgo.Offset{}
 	for i, p := range a.Partitions {
@@ -235,7 +236,7 @@ func (r *Reader) lost(ctx context.Context, i int) error {
 }
 
 // Tend does what is due between polls: it asks the broker about silent partitions, fixes the ends of a run that
-// ends at a time, and looks for new partitions now and then.
+// ends at a time, and looks at the topic now and then.
 func (r *Reader) Tend(ctx context.Context) error {
 	now := time.Now()
 	if r.assignment.Until > 0 && now.UnixMilli() > r.assignment.Until {
@@ -295,18 +296,35 @@ func (r *Reader) fixEnds(ctx context.Context) error {
 	return nil
 }
 
-// checkTopic fails if the topic has partitions that nobody reads.
+// checkTopic fails if the topic has partitions that nobody reads, if it is another one by now, and if it is gone:
+// the client waits for ever for a topic to come back. A broker that has just started may not know its topics yet,
+// so it has to be gone for the retry timeout.
 func (r *Reader) checkTopic(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	topics, err := r.admin.ListTopics(ctx, r.assignment.Topic)
-	if err != nil {
-		slog.Debug("the topic's partitions could not be looked at", "topic", r.assignment.Topic, "error", err)
+	name, limit := r.assignment.Topic, r.settings.Connection.retryTimeout()
+	topic, err := r.settings.Connection.describe(ctx, r.admin, name)
+	switch {
+	case errors.Is(err, ErrNoTopic):
+		if r.missing.IsZero() {
+			r.missing = time.Now()
+		}
+		if time.Since(r.missing) < limit {
+			return nil
+		}
+		return gaveUp(err, limit)
+	case err != nil:
+		slog.Debug("the topic could not be looked at", "topic", name, "error", err)
 		return nil
 	}
-	if n := len(topics[r.assignment.Topic].Partitions); n > r.assignment.Total {
-		return fmt.Errorf("topic %s now has %d partitions, this run began with %d and does not read the new ones; run again", r.assignment.Topic, n, r.assignment.Total)
+	r.missing = time.Time{}
+	if n := len(topic.Partitions); n > r.assignment.Total {
+		return fmt.Errorf("topic %s now has %d partitions, this run began with %d and does not read the new ones; run again", name, n, r.assignment.Total)
 	}
+	if r.id != (kadm.TopicID{}) && topic.ID != r.id {
+		return fmt.Errorf("topic %s was deleted and made again while it was read: its offsets mean other records now; run again with another --table", name)
+	}
+	r.id = topic.ID
 	return nil
 }
 

@@ -1,0 +1,282 @@
+package pageviews_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"clickstream/pipelines/settings"
+	"clickstream/testing/kafkatest"
+	"clickstream/testing/oracle"
+	"clickstream/transforms/click"
+)
+
+// proxy stands before a registry and can be made to fail.
+type proxy struct {
+	*httptest.Server
+	fails atomic.Pointer[http.HandlerFunc]
+	asked atomic.Int64
+}
+
+// before puts a proxy before the job's registry, which fails as f tells from the start, unless f is nil.
+func before(j *job, f http.HandlerFunc) *proxy {
+	j.Helper()
+	target, err := url.Parse(j.settings.Registry)
+	require.NoError(j, err)
+	p := &proxy{}
+	forward := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: target.Scheme, Host: target.Host})
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.asked.Add(1)
+		if f := p.fails.Load(); f != nil {
+			(*f)(w, r)
+			return
+		}
+		forward.ServeHTTP(w, r)
+	}))
+	j.Cleanup(p.Close)
+	if f != nil {
+		p.fails.Store(&f)
+	}
+	j.settings.Registry = strings.Replace(p.URL, "//", "//worker:pa55word@", 1) + target.Path
+	return p
+}
+
+// The ways of a registry to fail.
+var failures = map[string]http.HandlerFunc{
+	"hangs up":       func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	"is ill":         func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusInternalServerError) },
+	"is too busy":    func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTooManyRequests) },
+	"is moved":       func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNotFound) },
+	"speaks HTML":    func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("<html>")) },
+	"wants a login":  func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) },
+	"half an answer": func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte(`{"schema":"{\"type\":`)) },
+}
+
+// TestRegistryFailsMidRun has the registry fail when it is asked for a schema. No good record may become a dead
+// letter: the job tries again, and stops.
+func TestRegistryFailsMidRun(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		for name, fails := range failures {
+			t.Run(name, func(t *testing.T) {
+				t.Parallel()
+				j := newJob(t, c, 1, append(live, "--format", "avro", "--retry-timeout", "1s")...)
+				registry := before(j, nil)
+				plan := j.prepare()
+				registry.fails.Store(&fails)
+				j.produce(j.click(0, "/", noon), j.click(0, "/", noon))
+				r := j.begin(plan)
+				err := r.wait()
+				refused(t, err, "topic "+j.settings.Topic, "partition 0 offset 0", "registry http://127.0.0.1:", "schema")
+				assert.NotContains(t, err.Error(), "pa55word")
+				assert.Empty(t, j.letters(), "a good record is taken for a bad one")
+				assert.Empty(t, j.rows())
+
+				registry.fails.Store(nil)
+				j.settings.Until.Word = settings.Latest
+				j.run()
+				j.exact()
+				assert.Empty(t, j.letters())
+			})
+		}
+	})
+}
+
+// TestRegistryComesBack has the registry fail for a while, shorter than the retry timeout.
+func TestRegistryComesBack(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		t.Parallel()
+		j := newJob(t, c, 1, append(live, "--format", "avro")...)
+		registry := before(j, nil)
+		r := j.start()
+		asked := registry.asked.Load()
+		fails := failures["is ill"]
+		registry.fails.Store(&fails)
+		j.produce(j.click(0, "/", noon))
+		eventually(t, func() bool { return registry.asked.Load() >= asked+3 }, "the registry is not asked again")
+		registry.fails.Store(nil)
+		r.reads(1)
+		j.produce(j.click(0, "/", noon.Add(time.Minute)))
+		r.shows(map[oracle.Key]int64{j.row("/", noon): 1})
+		r.stop()
+		assert.Empty(t, j.letters())
+	})
+}
+
+// TestRegistryIsNotNeededOnceAsked reads on with a schema that is known.
+func TestRegistryIsNotNeededOnceAsked(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		t.Parallel()
+		j := newJob(t, c, 1, append(live, "--format", "avro", "--retry-timeout", "1s")...)
+		registry := before(j, nil)
+		r := j.start()
+		j.produce(j.click(0, "/", noon))
+		r.reads(1)
+		registry.Close()
+		j.produce(j.click(0, "/", noon.Add(time.Minute)))
+		r.shows(map[oracle.Key]int64{j.row("/", noon): 1})
+		r.stop()
+	})
+}
+
+// TestUnknownSchemaIsRegisteredLater rejects what no schema is known for, and counts what comes once there is one.
+func TestUnknownSchemaIsRegisteredLater(t *testing.T) {
+	t.Parallel()
+	c := kafkatest.StartEmbedded(t)
+	j := newJob(t, c, 1, append(live, "--format", "avro")...)
+	r := j.start()
+	early := j.click(0, "/", noon)           // whose schema is registered
+	next := kafkatest.Frame(j.schema+1, nil) // the id that the registry gives next
+	early.Value = append(next, early.Value[len(next):]...)
+	j.produce(early)
+	r.reads(1)
+	eventually(t, func() bool { return len(j.letters()) == 1 }, "there is no dead letter")
+	assert.Equal(t, string(click.UnknownSchema), j.letters()[0].dlq["reason"])
+	require.Equal(t, j.schema+1, c.Register(t, j.settings.Topic+"-other", strings.Replace(click.Schema, `"user_id"`, `"user_id", "doc": "who"`, 1)))
+	late := j.click(0, "/", noon)
+	late.Value = early.Value
+	j.produce(late, j.click(0, "/", noon.Add(time.Minute)))
+	r.shows(map[oracle.Key]int64{j.row("/", noon): 1})
+	r.stop()
+	assert.Len(t, j.letters(), 1)
+}
+
+func TestTopicIsDeletedMidRun(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		t.Parallel()
+		j := newJob(t, c, 2, append(live, "--retry-timeout", "3s")...)
+		r := j.start()
+		j.produce(j.click(0, "/", noon))
+		r.reads(1)
+		_, err := j.admin().DeleteTopic(t.Context(), j.settings.Topic)
+		require.NoError(t, err)
+		refused(t, r.wait(), "topic "+j.settings.Topic, "does not exist", "gave up after 3s")
+	})
+}
+
+// TestTopicIsMadeAnew deletes the topic and makes it again under the same name while the run goes on: its offsets
+// mean other records now.
+func TestTopicIsMadeAnew(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		t.Parallel()
+		j := newJob(t, c, 1, append(live, "--retry-timeout", "3s")...)
+		r := j.start()
+		for range 5 {
+			j.produce(j.click(0, "/", noon))
+		}
+		r.reads(5)
+		_, err := j.admin().DeleteTopic(t.Context(), j.settings.Topic)
+		require.NoError(t, err)
+		eventually(t, func() bool {
+			_, err = j.admin().CreateTopic(t.Context(), 1, 1, nil, j.settings.Topic)
+			return err == nil
+		}, "the topic cannot be made again: %v", err)
+		refused(t, r.wait(), "topic "+j.settings.Topic+" was deleted and made again", "another --table")
+	})
+}
+
+func TestPartitionsAreAddedMidRun(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		t.Parallel()
+		j := newJob(t, c, 2, live...)
+		r := j.start()
+		j.produce(j.click(0, "/", noon))
+		r.reads(1)
+		_, err := j.admin().UpdatePartitions(t.Context(), 5, j.settings.Topic)
+		require.NoError(t, err)
+		refused(t, r.wait(), "topic "+j.settings.Topic+" now has 5 partitions, this run began with 2", "run again")
+		j.produce(j.click(4, "/", noon))
+		j.settings.Until.Word = settings.Latest
+		j.run()
+		j.exact()
+	})
+}
+
+func TestPermissionIsTakenAwayMidRun(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		t.Parallel()
+		j := newJob(t, c.SASL(t), 1, as(t, kafkatest.Worker, live...)...)
+		j.makeDeadLetterTopic()
+		r := j.start()
+		j.produce(j.click(0, "/", noon))
+		r.reads(1)
+		made, err := j.admin().CreateACLs(t.Context(), kadm.NewACLs().Topics(j.settings.Topic).Deny("User:"+kafkatest.Worker.Name).DenyHosts("*").
+			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpRead))
+		require.NoError(t, err)
+		require.NoError(t, made[0].Err)
+		refused(t, r.wait(), "no permission to read topic "+j.settings.Topic, "--operation Read --topic")
+	})
+}
+
+// TestBrokerRestarts stops the broker under a run, for less than the retry timeout.
+func TestBrokerRestarts(t *testing.T) {
+	t.Parallel()
+	b := restartable(t)
+	j := newJob(t, b.cluster(t), 3, append(live, "--retry-timeout", "30s")...)
+	r := j.start()
+	for p := range int32(3) {
+		j.produce(j.click(p, "/before", noon))
+	}
+	r.reads(3)
+	b.stop()
+	eventually(t, func() bool { return len(log.with("level=WARN", "kafka client", b.addr)) > 0 }, "nothing is said of the broker")
+	b.start()
+	for p := range int32(3) {
+		j.produce(j.click(p, "/after", noon), j.click(p, "/", noon.Add(time.Minute)))
+	}
+	r.shows(map[oracle.Key]int64{j.row("/before", noon): 3, j.row("/after", noon): 3})
+	r.stop()
+}
+
+// TestBrokerStaysAway gives up on a broker that is away for longer than the retry timeout.
+func TestBrokerStaysAway(t *testing.T) {
+	t.Parallel()
+	b := restartable(t)
+	j := newJob(t, b.cluster(t), 1, append(live, "--retry-timeout", "2s")...)
+	r := j.start()
+	j.produce(j.click(0, "/", noon))
+	r.reads(1)
+	b.stop()
+	begin := time.Now()
+	refused(t, r.wait(), "cannot reach Kafka at "+b.addr, "gave up after", "is the broker running")
+	assert.GreaterOrEqual(t, time.Since(begin), 1500*time.Millisecond)
+
+	b.start()
+	j.settings.Until.Word = settings.Latest
+	j.run()
+	j.exact()
+}
+
+// TestTableIsLostMidRun takes the table's folder away.
+func TestTableIsLostMidRun(t *testing.T) {
+	for name, test := range map[string]struct {
+		breaks func(*job)
+		says   []string
+	}{
+		"removed": {func(j *job) { require.NoError(j, os.RemoveAll(j.settings.Table)) }, []string{"was the folder removed while in use?"}},
+		"a file now": {func(j *job) {
+			require.NoError(j, os.RemoveAll(j.settings.Table))
+			require.NoError(j, os.WriteFile(j.settings.Table, nil, 0o600))
+		}, []string{"is a file"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			j := newJob(t, kafkatest.StartEmbedded(t), 1, live...)
+			r := j.start()
+			j.produce(j.click(0, "/", noon), j.click(0, "/", noon.Add(time.Minute)))
+			r.shows(map[oracle.Key]int64{j.row("/", noon): 1})
+			test.breaks(j)
+			j.produce(j.click(0, "/", noon.Add(2*time.Minute)))
+			refused(t, r.wait(), append(test.says, "table "+j.settings.Table)...)
+		})
+	}
+}
