@@ -80,11 +80,17 @@ func (r *replay) applyRow(row *actionRow) error {
 		if err != nil {
 			return err
 		}
+		if row.add.PartitionValues == nil {
+			row.add.PartitionValues = Values{}
+		}
 		r.files[name] = row.add
 	case row.remove != nil:
 		name, err := row.remove.Name()
 		if err != nil {
 			return err
+		}
+		if row.remove.ExtendedFileMetadata && row.remove.PartitionValues == nil {
+			row.remove.PartitionValues = Values{}
 		}
 		r.removes[name] = row.remove
 	case row.txn != nil:

@@ -75,5 +75,5 @@ func (l *Log) create(ctx context.Context, t Table) (state, error) {
 	} else if err != nil {
 		return state{}, err
 	}
-	return state{Snapshot: s, entry: sha256.Sum256(data), checkpointed: -1}, nil
+	return state{Snapshot: s, entry: sha256.Sum256(data)}, nil
 }

@@ -134,10 +134,13 @@ func parseInfo(text jsontext.Value) *CommitInfo {
 	if json.Unmarshal(text, &fields) != nil {
 		return info
 	}
+	var read int64
+	if json.Unmarshal(fields["readVersion"], &read) == nil {
+		info.ReadVersion = &read
+	}
 	for name, to := range map[string]any{
 		"timestamp": &info.Timestamp, "inCommitTimestamp": &info.InCommitTimestamp, "operation": &info.Operation,
-		"readVersion": &info.ReadVersion, "isolationLevel": &info.IsolationLevel,
-		"isBlindAppend": &info.IsBlindAppend, "engineInfo": &info.EngineInfo, "txnId": &info.TxnID,
+		"isolationLevel": &info.IsolationLevel, "isBlindAppend": &info.IsBlindAppend, "engineInfo": &info.EngineInfo, "txnId": &info.TxnID,
 	} {
 		_ = json.Unmarshal(fields[name], to) // what is not there, or of another type, is not known
 	}

@@ -86,7 +86,7 @@ func (l *Log) loadFrom(ctx context.Context, c *catalog, to int64, complete bool)
 			return state{}, fmt.Errorf("version %d, by its checkpoint: %w", cp.number, err)
 		}
 	}
-	at := state{checkpointed: r.version}
+	at := state{checkpointed: max(0, r.version)}
 	for len(entries) > 0 {
 		some := entries[:min(len(entries), entriesAtOnce)]
 		entries = entries[len(some):]
@@ -179,7 +179,7 @@ func (l *Log) timeCheckpoint(ctx context.Context, r *replay, cp checkpointFiles,
 // longer has that state, as it was cleaned up meanwhile: it is read anew then. It wants the turn.
 func (l *Log) readOn(ctx context.Context) (entries []*Entry, gapless bool, err error) {
 	at := l.state()
-	has, err := l.checkGround(ctx, at)
+	has, err := l.checkGround(ctx, &at)
 	if err != nil {
 		return nil, false, err
 	}
@@ -221,14 +221,17 @@ func (l *Log) readAnew(ctx context.Context, was state) error {
 }
 
 // checkGround tells whether the log still has the version that it was read to, such that what comes next is what
-// is newer.
-func (l *Log) checkGround(ctx context.Context, at state) (bool, error) {
+// is newer. It notes which checkpoint there is.
+func (l *Log) checkGround(ctx context.Context, at *state) (bool, error) {
 	group, groupCtx := errgroup.WithContext(ctx)
 	var cleaned, replaced bool
 	group.Go(func() error {
 		last, ok, err := readLast(groupCtx, l.store)
 		// Entries up to a newer checkpoint may be gone already, and what is not there is not the end then.
-		cleaned = ok && last.Version > at.Version
+		if ok {
+			cleaned = last.Version > at.Version
+			at.checkpointed = max(at.checkpointed, last.Version)
+		}
 		return err
 	})
 	group.Go(func() error {

@@ -53,7 +53,7 @@ type state struct {
 	// entry is the hash of the version's entry, zero when it was not read: it tells whether the log is still
 	// the one that was opened.
 	entry        [sha256.Size]byte
-	checkpointed int64 // version of the newest checkpoint known, or -1
+	checkpointed int64 // version of the newest checkpoint known, or 0
 }
 
 // Open reads the newest version of the table in a store. It returns ErrNoTable when there is none, ErrProtocol

@@ -147,6 +147,11 @@ func (r *replay) snapshot(now time.Time) (*Snapshot, error) {
 		Version: r.version, Protocol: *r.protocol, Metadata: *r.metadata,
 		files: r.files, tombstones: r.removes, txns: r.txns, unknown: r.unknown,
 	}
+	for _, m := range []*map[string]string{&s.Metadata.Configuration, &s.Metadata.Format.Options} {
+		if *m == nil {
+			*m = map[string]string{}
+		}
+	}
 	if r.time != 0 {
 		s.Time = time.UnixMilli(r.time).UTC()
 	}

@@ -20,7 +20,7 @@ const (
 // Faulty is a store whose calls fail as Decide says, with ErrInjected.
 type Faulty struct {
 	objects.Store
-	Decide func(op, name string) Fault // op is "read", "list", "put-if-absent", "put" or "delete"
+	Decide func(op, name string) Fault // called by many at once; op is "read", "list", "put-if-absent", "put" or "delete"
 }
 
 // Read is objects.Store's.
