@@ -33,6 +33,9 @@ var topics = []kafka.Topic{
 	}},
 }
 
+// format is the table's: plain Parquet files, which what is shown at the end reads with one function call.
+const format = "parquet"
+
 // clusterPrefix begins the id of every demo's cluster. A table's files name the cluster that they were counted
 // from, which is how a demo knows what is its own.
 const clusterPrefix = "clickstream-demo-"
@@ -119,7 +122,7 @@ func (c *cluster) run(table string) (*settings.Run, error) {
 	_, err = parser.Parse([]string{
 		"--brokers=" + strings.Join(c.broker.Addrs(), ","), "--retry-timeout=" + retryTimeout.String(),
 		"--registry=" + c.registry.URL(), "--topic=" + rawTopic, "--dead-letter-topic=" + deadLetterTopic,
-		"--start=earliest", "--table=" + table,
+		"--start=earliest", "--table=" + table, "--table-format=" + format,
 		"--watermark-delay=" + delay.String(), "--idle-timeout=5s",
 	})
 	if err != nil {
