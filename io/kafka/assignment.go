@@ -20,11 +20,21 @@ type Assignment struct {
 	Pipeline   string // the run that it belongs to: no other reader of the process shares its clients
 	Topic      string
 	Partitions []int32
-	Start      []int64 // the first offset that is read
-	End        []int64 // the offset before which reading ends, or Never
-	Until      int64   // ends become those of this time (milliseconds since the epoch) once it has come; 0: they stay
-	Total      int     // partitions of the topic, to notice when there are more
-	Consumed   []int64 // offsets before which records of final windows were dealt with by an earlier run
+	Start      []int64   // the first offset that is read
+	End        []int64   // the offset before which reading ends, or Never
+	Until      int64     // ends become those of this time (milliseconds since the epoch) once it has come; 0: they stay
+	Total      int       // partitions of the topic, to notice when there are more
+	Consumed   []int64   // offsets before which records of final windows were dealt with by an earlier run
+	Rejected   []Offsets // of records that an earlier run has rejected, whatever they look like now
+}
+
+// Offsets are some offsets of a partition, ascending.
+type Offsets []int64
+
+// Has tells whether o is one of them.
+func (s Offsets) Has(o int64) bool {
+	_, ok := slices.BinarySearch(s, o)
+	return ok
 }
 
 // Extent is the offsets of a topic that a run reads, one entry a partition, in ascending order.
@@ -32,8 +42,9 @@ type Extent struct {
 	Topic      string
 	Partitions []int32
 	Start, End []int64
-	Until      int64   // see Assignment
-	Consumed   []int64 // see Assignment
+	Until      int64     // see Assignment
+	Consumed   []int64   // see Assignment
+	Rejected   []Offsets // see Assignment
 }
 
 // Divide gives each of n readers its share of the partitions. No more readers are made than there are partitions.
@@ -46,6 +57,7 @@ func (e Extent) Divide(pipeline string, n int) []Assignment {
 		a.Start = append(a.Start, e.Start[i])
 		a.End = append(a.End, e.End[i])
 		a.Consumed = append(a.Consumed, e.Consumed[i])
+		a.Rejected = append(a.Rejected, e.Rejected[i])
 	}
 	return shares
 }
@@ -88,6 +100,7 @@ func Resolve(ctx context.Context, admin *kadm.Client, topic string, start, until
 		e.Start = append(e.Start, from[topic][p].Offset)
 		e.End = append(e.End, Never)
 		e.Consumed = append(e.Consumed, 0)
+		e.Rejected = append(e.Rejected, nil)
 	}
 	switch {
 	case until.Word == "never":

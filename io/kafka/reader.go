@@ -21,7 +21,8 @@ type Chunk struct {
 	Partition int32
 	First     int64
 	Next      int64
-	Consumed  int64 // see Assignment
+	Consumed  int64   // see Assignment
+	Rejected  Offsets // see Assignment
 	Records   []*kgo.Record
 }
 
@@ -155,7 +156,7 @@ func (r *Reader) chunk(p kgo.FetchTopicPartition, f func(Chunk) error) error {
 		})
 		records = records[:cut]
 	}
-	c := Chunk{Index: i, Partition: p.Partition, First: r.next[i], Next: r.next[i], Consumed: r.assignment.Consumed[i], Records: records}
+	c := Chunk{Index: i, Partition: p.Partition, First: r.next[i], Next: r.next[i], Consumed: r.assignment.Consumed[i], Rejected: r.assignment.Rejected[i], Records: records}
 	if len(records) > 0 {
 		c.Next = records[len(records)-1].Offset + 1
 	}

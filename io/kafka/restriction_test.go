@@ -44,11 +44,11 @@ func TestTrackerKeepsItsOwnCopy(t *testing.T) {
 }
 
 func TestDivide(t *testing.T) {
-	e := Extent{Topic: "t", Partitions: []int32{0, 1, 2}, Start: []int64{10, 11, 12}, End: []int64{20, 21, Never}, Consumed: []int64{0, 5, 6}}
+	e := Extent{Topic: "t", Partitions: []int32{0, 1, 2}, Start: []int64{10, 11, 12}, End: []int64{20, 21, Never}, Consumed: []int64{0, 5, 6}, Rejected: []Offsets{nil, {12, 14}, nil}}
 	assert.False(t, e.Bounded())
 	assert.Equal(t, []Assignment{
-		{Pipeline: "p", Topic: "t", Partitions: []int32{0, 2}, Start: []int64{10, 12}, End: []int64{20, Never}, Total: 3, Consumed: []int64{0, 6}},
-		{Pipeline: "p", Topic: "t", Partitions: []int32{1}, Start: []int64{11}, End: []int64{21}, Total: 3, Consumed: []int64{5}},
+		{Pipeline: "p", Topic: "t", Partitions: []int32{0, 2}, Start: []int64{10, 12}, End: []int64{20, Never}, Total: 3, Consumed: []int64{0, 6}, Rejected: []Offsets{nil, nil}},
+		{Pipeline: "p", Topic: "t", Partitions: []int32{1}, Start: []int64{11}, End: []int64{21}, Total: 3, Consumed: []int64{5}, Rejected: []Offsets{{12, 14}}},
 	}, e.Divide("p", 2))
 	assert.Len(t, e.Divide("p", 9), 3, "no reader is without a partition")
 }

@@ -131,7 +131,7 @@ func (t *deltaTable) fits(at *delta.Snapshot) error {
 // metadata returns what the table is of.
 func (v *deltaView) metadata(at *delta.Snapshot) (Metadata, error) {
 	c := at.Metadata.Configuration
-	m := Metadata{Format: Delta, Topic: c[topicKey], Cluster: c[clusterKey], Version: c[versionKey]}
+	m := Metadata{Format: Delta, Topic: c[topicKey], Cluster: c[clusterKey], Made: time.UnixMilli(at.Metadata.CreatedTime).UTC(), Version: c[versionKey]}
 	if _, ok := c[topicKey]; !ok {
 		return m, fmt.Errorf("table %s: this Delta table was not made by clickstream: it says nothing of a topic; choose another folder", v.store)
 	}

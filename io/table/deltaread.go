@@ -103,7 +103,7 @@ func (v *deltaView) State(ctx context.Context, lateness time.Duration) (State, e
 	if err != nil {
 		return s, err
 	}
-	s.Begun = m.Begun
+	s.Begun, s.Made = m.Begun, m.Made
 	all, err := v.files(at, Span{})
 	if err != nil {
 		return s, err

@@ -20,6 +20,7 @@ type Metadata struct {
 	Window  time.Duration
 	Shards  int
 	Begun   map[int32]int64 // offset of each partition that the table began at; nil where it is not known
+	Made    time.Time       // when the table was made; zero where it is not known
 	Version string          // of the program that made the table, or its newest window
 }
 
@@ -31,7 +32,7 @@ func (v *view) Metadata(ctx context.Context) (Metadata, error) {
 		if err != nil || window <= 0 || r.Shards < 1 {
 			return Metadata{}, fmt.Errorf("table %s: %s is damaged: its window is %q and its shards are %d; remove it and say where to start", v.root, recordFile, r.Window, r.Shards)
 		}
-		return Metadata{Parquet, r.Topic, r.Cluster, window, r.Shards, r.Begun, r.Version}, nil
+		return Metadata{Parquet, r.Topic, r.Cluster, window, r.Shards, r.Begun, r.Made, r.Version}, nil
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return Metadata{}, fail(v.root, "reading "+recordFile, err)
@@ -47,5 +48,5 @@ func (v *view) Metadata(ctx context.Context) (Metadata, error) {
 	if err != nil {
 		return Metadata{}, err
 	}
-	return Metadata{Parquet, p.Topic, p.Cluster, p.Window, p.Shards, nil, p.Version}, nil
+	return Metadata{Parquet, p.Topic, p.Cluster, p.Window, p.Shards, nil, time.Time{}, p.Version}, nil
 }

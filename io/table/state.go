@@ -19,6 +19,8 @@ type State struct {
 	// Begun is the offset of each partition that the table began at. It is fixed when the table is made, before
 	// anything is read.
 	Begun map[int32]int64
+	// Made is when the table was made; zero where it is not known.
+	Made time.Time
 	// Final is where windows are no longer open: those that end by then stay as they are. It lies the allowed
 	// lateness before the end of the newest window that every shard holds. Zero: no window is final.
 	Final time.Time
@@ -38,6 +40,7 @@ type record struct {
 	Window  string          `json:"window"`
 	Shards  int             `json:"shards"`
 	Begun   map[int32]int64 `json:"begun"` // offsets by partition
+	Made    time.Time       `json:"made"`
 	Version string          `json:"version"`
 }
 
@@ -89,7 +92,7 @@ func readRecord(path string) (record, error) {
 // writeRecord writes the record aside and links it to its place, which fails where one is there.
 func (t *folder) writeRecord(path string) (err error) {
 	s := t.settings
-	text, err := json.MarshalIndent(record{s.Topic, s.Cluster, s.Window.String(), s.Shards, s.Begin, s.Version}, "", "  ")
+	text, err := json.MarshalIndent(record{s.Topic, s.Cluster, s.Window.String(), s.Shards, s.Begin, time.Now().UTC().Truncate(time.Second), s.Version}, "", "  ")
 	if err != nil {
 		return err
 	}
@@ -141,7 +144,7 @@ func (v *view) state(ctx context.Context, lateness, window time.Duration, shards
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return s, fail(v.root, "reading "+recordFile, err)
 	}
-	s.Begun = r.Begun
+	s.Begun, s.Made = r.Begun, r.Made
 	names, err := list(ctx, v.root, Span{})
 	if err != nil {
 		return s, err

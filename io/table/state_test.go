@@ -147,12 +147,14 @@ func TestMetadata(t *testing.T) {
 	want := Metadata{Format: Parquet, Topic: "t", Cluster: "c", Window: time.Minute, Shards: 2, Begun: map[int32]int64{0: 7, 1: 0}, Version: "test"}
 	m, err := view.Metadata(t.Context())
 	require.NoError(t, err)
+	assert.WithinDuration(t, time.Now(), m.Made, time.Minute)
+	want.Made = m.Made
 	assert.Equal(t, want, m)
 
 	_, err = opened.Replace(t.Context(), []Window{counted(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), 1, 10, 20)})
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(filepath.Join(dir, recordFile)))
-	want.Begun = nil
+	want.Begun, want.Made = nil, time.Time{}
 	m, err = view.Metadata(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, want, m, "as the newest window says")

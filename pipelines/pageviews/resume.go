@@ -30,6 +30,13 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 	if err != nil {
 		return time.Time{}, fmt.Errorf("list the offsets of topic %s: %w", e.Topic, err)
 	}
+	since := state.Made
+	if open := state.Final.Add(-2 * s.ClockSkew); !state.Final.IsZero() && open.After(since) {
+		since = open
+	}
+	if err := rejectedBefore(ctx, s, admin, since, e); err != nil {
+		return time.Time{}, err
+	}
 	if state.Final.IsZero() {
 		for i, p := range e.Partitions {
 			if begun, ok := state.Begun[p]; ok {

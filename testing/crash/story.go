@@ -130,7 +130,7 @@ func (st *story) command(ctx context.Context, until string, env ...string) (*exe
 		"--registry", st.registry, "--topic", st.topic, "--group", st.topic, "--dead-letter-topic", st.topic+"-dlq",
 		"--format", st.records, "--start", st.start, "--until", until,
 		"--window", window.String(), "--watermark-delay", watermarkDelay.String(), "--allowed-lateness", allowedLateness.String(),
-		"--clock-skew", clockSkew.String(), "--idle-timeout", "2s", "--retry-timeout", "1m",
+		"--clock-skew", clockSkew.String(), "--idle-timeout", "20s", "--retry-timeout", "1m",
 		"--table", st.table, "--table-format", st.plot.format, "--shards", fmt.Sprint(st.shards))
 	cmd.Env = append(os.Environ(), env...)
 	var out strings.Builder

@@ -72,11 +72,12 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		case fault != nil:
 		default:
 			stage = "validate"
-			if fault = clicked.Check(at + skew); fault == nil && clicked.Timestamp < oldest {
-				if clicked.Timestamp < d.settings.Final && rec.Offset < c.Consumed {
-					skipped++
-					continue
-				}
+			fault = clicked.Check(at + skew)
+			if fault == nil && d.dealtWith(c, rec, clicked.Timestamp) {
+				skipped++
+				continue
+			}
+			if fault == nil && clicked.Timestamp < oldest {
 				stage = "window"
 				fault = click.Faultf(click.TooLate, "timestamp %d: its window was final at %d, by the watermark less the allowed lateness", clicked.Timestamp, oldest)
 			}
@@ -98,6 +99,12 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		w.Observe(c.Index, newest, now)
 	}
 	return b, skipped, nil
+}
+
+// dealtWith tells whether an earlier run has counted the click into a window that is final, or has rejected it as
+// too late. Its watermark is not known any more: this run would count a click that is a dead letter.
+func (d *Decoder) dealtWith(c kafka.Chunk, rec *kgo.Record, at int64) bool {
+	return at < d.settings.Final && rec.Offset < c.Consumed || len(c.Rejected) > 0 && c.Rejected.Has(rec.Offset)
 }
 
 // oldest returns the first event time whose window is not final: the watermark that was last reported, less the

@@ -1,0 +1,82 @@
+package pageviews
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/io/kafka"
+	"clickstream/pipelines/settings"
+	"clickstream/transforms/click"
+)
+
+// rejectedBefore notes in e which records earlier runs have rejected as too late since then. Whether a click is too
+// late depends on the watermark that a run had reached: a run that starts again begins with none, and would count
+// what is a dead letter already, if the windows that made it late had not reached the table.
+func rejectedBefore(ctx context.Context, s *settings.Run, admin *kadm.Client, since time.Time, e *kafka.Extent) error {
+	connection := s.Kafka.Connection()
+	from := kafka.Instant{Time: since}
+	if since.IsZero() {
+		from = kafka.Instant{Word: settings.Earliest}
+	}
+	letters, err := kafka.Resolve(ctx, admin, s.DeadLetterTopic, from, kafka.Instant{Word: settings.Latest})
+	if err == nil {
+		err = readLetters(ctx, connection, letters, func(rec *kgo.Record) { note(rec, e) })
+	}
+	err = connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.DeadLetterTopic})
+	if errors.Is(err, kafka.ErrDenied) {
+		slog.Warn("dead letters may not be read: clicks that were too late just before the last stop may be counted", "topic", s.DeadLetterTopic, "error", err)
+		return nil
+	}
+	for i := range e.Rejected {
+		slices.Sort(e.Rejected[i])
+		e.Rejected[i] = slices.Compact(e.Rejected[i])
+	}
+	return err
+}
+
+// readLetters reads an extent to its end.
+func readLetters(ctx context.Context, c kafka.Connection, e kafka.Extent, f func(*kgo.Record)) error {
+	for _, a := range e.Divide(uuid.NewString(), 1) {
+		r, err := kafka.OpenReader(kafka.ReaderSettings{Connection: c}, a, a.Start, kafka.NoTime)
+		if err != nil {
+			return err
+		}
+		defer r.Close()
+		for !r.Done() && err == nil {
+			err = r.Poll(ctx, func(c kafka.Chunk) error {
+				for _, rec := range c.Records {
+					f(rec)
+				}
+				return ctx.Err()
+			})
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// note adds the record of which rec is the dead letter, if it came too late and is of e.
+func note(rec *kgo.Record, e *kafka.Extent) {
+	h := map[string]string{}
+	for _, header := range rec.Headers {
+		h[header.Key] = string(header.Value)
+	}
+	partition, err := strconv.ParseInt(h["dlq.partition"], 10, 32)
+	offset, err2 := strconv.ParseInt(h["dlq.offset"], 10, 64)
+	if h["dlq.reason"] != string(click.TooLate) || h["dlq.topic"] != e.Topic || err != nil || err2 != nil {
+		return
+	}
+	if i, ok := slices.BinarySearch(e.Partitions, int32(partition)); ok {
+		e.Rejected[i] = append(e.Rejected[i], offset)
+	}
+}
