@@ -51,6 +51,7 @@ type Reader struct {
 	checked    time.Time
 	missing    time.Time    // since when the topic is not there; zero if it is
 	id         kadm.TopicID // the topic's, once it is known
+	asked      time.Time
 	committed  time.Time
 	parking    *time.Timer
 }
@@ -60,6 +61,7 @@ const (
 	fetchBytes     = 16 << 20               // of one broker's answer, as it travels
 	partitionBytes = 512 << 10              // of one partition in it
 	topicCheck     = 5 * time.Second        // between looks at the topic
+	askInterval    = time.Second / 2        // between questions about silent partitions
 	commitInterval = time.Second            // between commits of the group's offsets
 )
 
@@ -245,7 +247,8 @@ func (r *Reader) Tend(ctx context.Context) error {
 			return err
 		}
 	}
-	if silent := r.Watermark.Silent(now); len(silent) > 0 {
+	if silent := r.Watermark.Silent(now); len(silent) > 0 && now.Sub(r.asked) >= askInterval {
+		r.asked = now
 		r.askSilent(ctx, silent)
 	}
 	if now.Sub(r.checked) >= topicCheck {
