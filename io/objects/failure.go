@@ -28,14 +28,25 @@ var (
 	credentialCodes = map[string]bool{"InvalidAccessKeyId": true, "SignatureDoesNotMatch": true, "ExpiredToken": true, "InvalidToken": true}
 )
 
-// failure is an error that has one line for people, and the error it is about.
+// failure is an error that has one line for people, and is context.Canceled or context.DeadlineExceeded where
+// that is why. It is nothing else: a file of credentials that is absent is fs.ErrNotExist deep within, and would
+// be taken for an object.
 type failure struct {
 	line string
-	err  error
+	why  error // may be nil
 }
 
 func (f *failure) Error() string { return f.line }
-func (f *failure) Unwrap() error { return f.err }
+func (f *failure) Unwrap() error { return f.why }
+
+func newFailure(line string, err error) error {
+	for _, why := range []error{context.Canceled, context.DeadlineExceeded} {
+		if errors.Is(err, why) {
+			return &failure{line, why}
+		}
+	}
+	return &failure{line, nil}
+}
 
 // answer is what a store answered a request that failed.
 type answer struct {
@@ -79,7 +90,7 @@ func (b *Bucket) failure(op, name string, err error) error {
 	if name != "" {
 		line += "/" + name
 	}
-	return &failure{line + ": " + b.reason(err), err}
+	return newFailure(line+": "+b.reason(err), err)
 }
 
 func (b *Bucket) reason(err error) string {

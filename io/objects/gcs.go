@@ -15,8 +15,8 @@ import (
 const (
 	emulator = "STORAGE_EMULATOR_HOST"
 	// gcsAttempts is how often a request is sent at most. The library's own default is without end, and who
-	// mistyped an endpoint would wait forever. With the waits between them, attempts go on for some 10 s.
-	gcsAttempts = 6
+	// mistyped an endpoint would wait forever. With the waits between them, attempts go on for up to 10 s.
+	gcsAttempts = 5
 )
 
 // openGCS connects by the application's default credentials, GOOGLE_APPLICATION_CREDENTIALS for one, or to the
@@ -32,13 +32,13 @@ func openGCS(ctx context.Context, bucket, folder string) (*Bucket, error) {
 	}
 	client, err := storage.NewClient(ctx, options...)
 	if err != nil {
-		return nil, &failure{fmt.Sprintf("%s: no credentials are found: set %s (%s)", url, credentials, oneLine(err)), err}
+		return nil, newFailure(fmt.Sprintf("%s: no credentials are found: set %s (%s)", url, credentials, oneLine(err)), err)
 	}
 	// All calls of a store may be repeated: a condition guards PutIfAbsent, and the others do the same again.
 	client.SetRetry(
 		storage.WithPolicy(storage.RetryAlways),
 		storage.WithMaxAttempts(gcsAttempts),
-		storage.WithBackoff(gax.Backoff{Initial: 500 * time.Millisecond, Max: 8 * time.Second, Multiplier: 2}),
+		storage.WithBackoff(gax.Backoff{Initial: 250 * time.Millisecond, Max: 8 * time.Second, Multiplier: 3}),
 	)
 	blobs, err := gcsblob.OpenBucket(ctx, nil, bucket, &gcsblob.Options{Client: client})
 	if err != nil {

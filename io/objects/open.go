@@ -3,9 +3,7 @@ package objects
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"net/url"
-	"path"
 	"regexp"
 	"strings"
 )
@@ -66,10 +64,10 @@ func splitBucket(scheme, rest string) (bucket, folder string, err error) {
 	if folder == "" {
 		return bucket, "", nil
 	}
-	// Programs differ in whether these are the characters themselves, and a table is there for all of them.
+	// Programs differ in whether these characters mean themselves, and a table is there for all programs.
 	if strings.ContainsAny(folder, "%?#") || checkKey(folder) != nil {
-		return "", "", fmt.Errorf("%s://%s: the path is names between slashes, without . and .., %%, ? and #: %w",
-			scheme, bucket, fs.ErrInvalid)
+		return "", "", fmt.Errorf("%s://%s: the path in it is of names between slashes, none of them empty, . or .., "+
+			"and without %%, ? and #", scheme, bucket)
 	}
-	return bucket, path.Clean(folder), nil
+	return bucket, folder, nil
 }

@@ -31,7 +31,7 @@ func openS3(ctx context.Context, bucket, folder string) (*Bucket, error) {
 	}
 	cfg, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
-		return nil, &failure{fmt.Sprintf("%s: read the settings of AWS: %s: check AWS_PROFILE and ~/.aws/config", url, oneLine(err)), err}
+		return nil, newFailure(fmt.Sprintf("%s: read the settings of AWS: %s: check AWS_PROFILE and ~/.aws/config", url, oneLine(err)), err)
 	}
 	client := s3.NewFromConfig(cfg, func(o *s3.Options) {
 		// S3 answers so while another request for the object goes on, and then it is to be asked again.
@@ -57,7 +57,7 @@ func openS3(ctx context.Context, bucket, folder string) (*Bucket, error) {
 	}
 	const credentials = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
 	if _, err := options.Credentials.Retrieve(ctx); err != nil {
-		return nil, &failure{fmt.Sprintf("%s: no credentials are found: set %s (%s)", url, credentials, oneLine(err)), err}
+		return nil, newFailure(fmt.Sprintf("%s: no credentials are found: set %s (%s)", url, credentials, oneLine(err)), err)
 	}
 	blobs, err := s3blob.OpenBucket(ctx, client, bucket, &s3blob.Options{RequestChecksumCalculation: options.RequestChecksumCalculation})
 	if err != nil {
