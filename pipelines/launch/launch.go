@@ -26,7 +26,8 @@ var ErrCancelled = errors.New("the pipeline was stopped")
 // first, the job is cancelled, and ErrCancelled is returned.
 func submit(ctx context.Context, client jobpb.JobServiceClient, name string, p *beam.Pipeline) error {
 	// The workers outlive ctx until the runner has cancelled the job: they would break what is on its way to it.
-	workers, err := extworker.StartLoopback(context.WithoutCancel(ctx), 0)
+	root, underWay := count(context.WithoutCancel(ctx))
+	workers, err := extworker.StartLoopback(root, 0)
 	if err != nil {
 		return fmt.Errorf("start the worker pool of this process: %w", err)
 	}
@@ -34,6 +35,7 @@ func submit(ctx context.Context, client jobpb.JobServiceClient, name string, p *
 		if err := workers.Stop(context.WithoutCancel(ctx)); err != nil {
 			slog.Debug("the worker pool did not stop", "error", err)
 		}
+		underWay.wait()
 	}()
 	job, err := start(ctx, client, workers, name, p)
 	if ctx.Err() != nil && err != nil {
