@@ -247,6 +247,9 @@ func (f *Folder) names(ctx context.Context, folder, prefix, after string) ([]str
 	}
 	defer func() { _ = d.Close() }() // it was read only
 	entries, err := d.ReadDir(-1)
+	if errors.Is(err, syscall.ENOTDIR) { // an object has that name
+		return nil, nil
+	}
 	if err != nil {
 		return nil, err
 	}
