@@ -133,7 +133,7 @@ const (
 
 // Settings is what Open needs to know.
 type Settings struct {
-	Path    string // a folder on this machine, made when it is not there; file:// may precede it
+	Path    string // a folder on this machine, made when it is not there, or of a Delta table a URL: see objects.Open
 	Format  string // Parquet or Delta
 	Topic   string
 	Cluster string        // id of the Kafka cluster; empty where it is not known, and then not compared
@@ -148,10 +148,6 @@ type Settings struct {
 // when the table cannot be written to, when the path is a file, when the folder holds Parquet files of
 // another program, and when it holds windows of another topic, cluster, length or number of shards.
 func Open(ctx context.Context, s Settings) (Table, error) {
-	root, err := local(s.Path)
-	if err != nil {
-		return nil, err
-	}
 	if s.Format != Parquet && s.Format != Delta {
 		return nil, fmt.Errorf("table %s: format %q is not known: choose %s or %s", s.Path, s.Format, Delta, Parquet)
 	}
@@ -162,7 +158,15 @@ func Open(ctx context.Context, s Settings) (Table, error) {
 		return nil, fmt.Errorf("table %s: %d shards must be at least one", s.Path, s.Shards)
 	}
 	if s.Format == Delta {
-		return openDelta(ctx, objects.NewFolder(root), s)
+		store, err := objects.Open(ctx, s.Path)
+		if err != nil {
+			return nil, fmt.Errorf("table %s: %w", s.Path, err)
+		}
+		return openDelta(ctx, store, s)
+	}
+	root, err := local(s.Path)
+	if err != nil {
+		return nil, err
 	}
 	return openFolder(ctx, root, s, disk{})
 }
@@ -179,20 +183,23 @@ func View(ctx context.Context, path string) (Reader, error) { return ViewAt(ctx,
 
 // ViewAt opens the table at path to read from, as it was at a moment. A table of Parquet files has no past.
 func ViewAt(ctx context.Context, path string, at Moment) (Reader, error) {
-	root, err := local(path)
-	if err != nil {
-		return nil, err
-	}
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	if err := checkFolder(root); err != nil {
-		return nil, err
+	store, err := objects.Open(ctx, path)
+	if err != nil {
+		return nil, fmt.Errorf("table %s: %w", path, err)
 	}
-	log, err := delta.Open(ctx, objects.NewFolder(root), delta.Options{})
+	root, notLocal := local(path)
+	if notLocal == nil {
+		if err := checkFolder(root); err != nil {
+			return nil, err
+		}
+	}
+	log, err := delta.Open(ctx, store, delta.Options{})
 	switch {
 	case err == nil:
-		v := &deltaView{store: objects.NewFolder(root), log: log}
+		v := &deltaView{store: store, log: log}
 		switch {
 		case at.Version != nil:
 			v.at, err = log.At(ctx, *at.Version)
@@ -200,7 +207,7 @@ func ViewAt(ctx context.Context, path string, at Moment) (Reader, error) {
 			v.at, err = log.AsOf(ctx, at.Time)
 		}
 		return v, err
-	case !errors.Is(err, delta.ErrNoTable):
+	case !errors.Is(err, delta.ErrNoTable), notLocal != nil:
 		return nil, err
 	case at != Moment{}:
 		return nil, fmt.Errorf("table %s: it is no Delta table, and has no versions", root)
@@ -212,7 +219,7 @@ func ViewAt(ctx context.Context, path string, at Moment) (Reader, error) {
 func local(path string) (string, error) {
 	folder := strings.TrimPrefix(path, "file://")
 	if scheme, _, ok := strings.Cut(folder, "://"); ok {
-		return "", fmt.Errorf("table %s: %s:// cannot be written to: name a folder of this machine", path, scheme)
+		return "", fmt.Errorf("table %s: a table of Parquet files is a folder of this machine, and %s:// is none; make it a Delta table", path, scheme)
 	}
 	if folder == "" {
 		return "", fmt.Errorf("table %q: name a folder", path)

@@ -23,12 +23,11 @@ type Garbage struct {
 // older versions, and whoever is about to commit, need the younger ones. An error ends it.
 func Vacuum(ctx context.Context, path string, retain time.Duration, dryRun bool) iter.Seq2[Garbage, error] {
 	return func(yield func(Garbage, error) bool) {
-		root, err := local(path)
+		store, err := objects.Open(ctx, path)
 		if err != nil {
-			yield(Garbage{}, err)
+			yield(Garbage{}, fmt.Errorf("table %s: %w", path, err))
 			return
 		}
-		store := objects.NewFolder(root)
 		log, err := delta.Open(ctx, store, delta.Options{})
 		if err != nil {
 			yield(Garbage{}, err)

@@ -12,7 +12,7 @@ type Audit struct {
 	Registry        string        `name:"registry" help:"Schema registry (Confluent's API). Needed for avro." placeholder:"URL" group:"source"`
 	ClockSkew       time.Duration `name:"clock-skew" help:"How far ahead of its record's time a click's may be." default:"5m" group:"time"`
 	AllowedLateness time.Duration `name:"allowed-lateness" help:"How long after its end a window still takes clicks." default:"5m" group:"time"`
-	Table           string        `name:"table" help:"Directory of the table (${default})." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
+	Table           string        `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
 
 	Kafka Kafka `embed:""`
 }
@@ -57,7 +57,7 @@ func (t *TableVerify) check(c *checks) {
 	c.audit(&t.Audit)
 	c.topic("dead-letter-topic", t.DeadLetterTopic)
 	if t.Audit.Table == "" {
-		c.add("--table is empty; name a directory")
+		c.add(noTable)
 	}
 	c.length("last", t.Last, 0, "")
 	if t.Last > 0 && (!t.From.IsZero() || !t.To.IsZero()) {
@@ -72,7 +72,7 @@ func (t *TableVerify) check(c *checks) {
 func (t *TableRebuild) check(c *checks) {
 	c.choices(t)
 	c.audit(&t.Audit)
-	c.table(t.Audit.Table)
+	c.table(t.Audit.Table, "")
 	if t.From.IsZero() {
 		c.add("--from is missing; name the start of the first window, as 2026-01-31T08:00:00Z")
 	}

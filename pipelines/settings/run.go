@@ -54,7 +54,7 @@ func (r *Run) checkTime(c *checks) {
 }
 
 func (r *Run) checkTable(c *checks) {
-	c.table(r.Table)
+	c.table(r.Table, r.TableFormat)
 	c.number("shards", r.Shards, 1, 1024, ", as every window has a file per shard")
 }
 
@@ -106,7 +106,7 @@ func (g *Generate) check(c *checks) {
 func (t *TableShow) check(c *checks) {
 	c.choices(t)
 	if t.Table == "" {
-		c.add("--table is empty; name a directory")
+		c.add(noTable)
 	}
 	c.time("from", t.From)
 	c.time("to", t.To)
@@ -128,7 +128,7 @@ func (t *TableShow) check(c *checks) {
 func (t *TableVacuum) check(c *checks) {
 	c.choices(t)
 	if t.Table == "" {
-		c.add("--table is empty; name a directory")
+		c.add(noTable)
 	}
 	c.length("retain", t.Retain, 0, "")
 }
@@ -136,7 +136,7 @@ func (t *TableVacuum) check(c *checks) {
 func (d *Demo) check(c *checks) {
 	c.choices(d)
 	c.length("for", d.For, 0, "")
-	c.table(d.Table)
+	c.table(d.Table, "parquet")
 	if !(d.Rate > 0 && d.Rate <= 1e6) {
 		c.add("--rate is %v; it must be above 0, and at most 1e6", d.Rate)
 	}

@@ -62,7 +62,7 @@ type Run struct {
 	IdleTimeout     time.Duration `name:"idle-timeout" help:"How long a partition may be silent before the watermark goes on without it." default:"30s" group:"time"`
 	ClockSkew       time.Duration `name:"clock-skew" help:"How far ahead of its record's time a click's may be." default:"5m" group:"time"`
 
-	Table       string `name:"table" help:"Directory of the table (${default})." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
+	Table       string `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
 	TableFormat string `name:"table-format" help:"Format of the table: ${enum}." enum:"delta,parquet" default:"delta" group:"table"`
 	Shards      int    `name:"shards" help:"Files that a window's rows are spread over, by page." default:"1" group:"table"`
 
@@ -97,7 +97,7 @@ type Generate struct {
 
 // TableShow is what the table show command can be told.
 type TableShow struct {
-	Table  string `name:"table" help:"Directory of the table (${default})." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
+	Table  string `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
 	Output string `name:"output" short:"o" help:"How to print the rows: ${enum}." enum:"table,csv,json" default:"table" group:"table"`
 	From   Moment `name:"from" help:"First window, by its start, RFC 3339." placeholder:"TIME" group:"table"`
 	To     Moment `name:"to" help:"End of the windows, by their start, RFC 3339; not itself included." placeholder:"TIME" group:"table"`
@@ -112,7 +112,7 @@ type TableShow struct {
 //
 //nolint:lll // a setting is one line, its help included
 type TableVacuum struct {
-	Table  string        `name:"table" help:"Directory of the table (${default})." default:"./silver/page_views_1min" placeholder:"DIR" group:"table"`
+	Table  string        `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
 	Retain time.Duration `name:"retain" help:"Keep what was of the table within this time: readers of its versions need it, and whoever is about to commit." default:"168h" group:"table"`
 	DryRun bool          `name:"dry-run" negatable:"" help:"Tell what would be removed, and remove nothing; --no-dry-run removes it." default:"true" group:"table"`
 }

@@ -70,7 +70,7 @@ func TestDefaults(t *testing.T) {
 		DeadLetterTopic: "events.clickstream.dlq", OnDataLoss: "fail", Source: "native", Readers: 1,
 		Window: time.Minute, AllowedLateness: 5 * time.Minute, WatermarkDelay: 10 * time.Second,
 		IdleTimeout: 30 * time.Second, ClockSkew: 5 * time.Minute,
-		Table: "./silver/page_views_1min", TableFormat: "parquet", Shards: 1,
+		Table: "./silver/page_views_1min", TableFormat: "delta", Shards: 1,
 		Runner: "prism", CheckpointInterval: 10 * time.Second,
 	}, p.cli.Run.Settings)
 	assert.Equal(t, settings.Common{LogFormat: "text", LogLevel: "info"}, p.cli.Common)

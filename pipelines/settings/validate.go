@@ -182,14 +182,21 @@ func (c *checks) kafka(k Kafka) {
 }
 
 // table checks that a directory can be written to, or made, without doing so.
-func (c *checks) table(path string) {
+const noTable = "--table is empty; name a directory, or a URL"
+
+func (c *checks) table(path, format string) {
 	scheme, _, isURL := strings.Cut(path, "://")
 	switch {
 	case path == "":
-		c.add("--table is empty; name a directory")
+		c.add(noTable)
+		return
+	case isURL && format == "parquet" && scheme != "file":
+		c.add("--table %s is for --table-format delta; a table of Parquet files is a directory of this machine", path)
+		return
+	case isURL && scheme != "s3" && scheme != "gs" && scheme != "file":
+		c.add("--table %s is of a kind that is not known, %s; name a directory, s3://bucket/path or gs://bucket/path", path, scheme)
 		return
 	case isURL:
-		c.add("--table %s is not available yet (%s); name a directory of this machine", path, scheme)
 		return
 	}
 	for dir := filepath.Clean(path); ; dir = filepath.Dir(dir) {

@@ -90,8 +90,9 @@ func TestFaults(t *testing.T) {
 
 		{"run --shards=0", "--shards is 0; it must be from 1 to 1024, as every window has a file per shard"},
 		{"run --table-format=iceberg", `--table-format is "iceberg"; it must be one of delta, parquet`},
-		{"run --table=s3://bucket/t", "--table s3://bucket/t is not available yet (s3); name a directory of this machine"},
-		{"run --table=", "--table is empty; name a directory"},
+		{"run --table-format=parquet --table=s3://bucket/t", "--table s3://bucket/t is for --table-format delta; a table of Parquet files is a directory of this machine"},
+		{"run --table=ftp://host/t", "--table ftp://host/t is of a kind that is not known, ftp; name a directory, s3://bucket/path or gs://bucket/path"},
+		{"run --table=", "--table is empty; name a directory, or a URL"},
 		{"run --table=" + plain, "--table " + plain + " is a file; name a directory"},
 		{"run --table=" + plain + "/t", "--table " + plain + "/t cannot be made, as " + plain + " is a file; name another directory"},
 
@@ -170,7 +171,7 @@ func TestTableShowAndDemo(t *testing.T) {
 	require.ErrorAs(t, settings.Validate(&show), &invalid)
 	assert.Equal(t, []string{
 		`--output is "xml"; it must be one of table, csv, json`,
-		"--table is empty; name a directory",
+		"--table is empty; name a directory, or a URL",
 		"--from 2026-01-31T12:00:00Z is not before --to 2026-01-31T12:00:00Z; no window is between them",
 		"--limit is -1; it must not be negative; 0 is all",
 	}, invalid.Faults)
