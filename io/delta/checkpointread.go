@@ -32,6 +32,9 @@ func (r *replay) readCheckpoint(data []byte) (err error) {
 		if rows := group.NumRows(); rows < 0 || rows > 64*int64(len(data)) {
 			return fmt.Errorf("the Parquet file is damaged: %d rows in %d bytes", rows, len(data))
 		}
+		if len(r.files) == 0 {
+			r.files = make(map[string]*Add, group.NumRows()) // most rows are files
+		}
 		rows := make([]actionRow, group.NumRows())
 		chunks := group.ColumnChunks()
 		for key, leaves := range fields {
@@ -240,15 +243,20 @@ func readElsewhere(leaf *parquet.Column, chunks []parquet.ColumnChunk, rows []ac
 	})
 }
 
-// texts has one copy of each text that many rows hold.
+// texts has one copy of each text that many rows hold: the names of columns and tags, and some dates.
 type texts map[string]string
+
+// maxTexts is how many texts are kept. Where there are more they are different ones, and looking is in vain.
+const maxTexts = 1000
 
 func (t texts) of(b []byte) string {
 	if s, ok := t[string(b)]; ok {
 		return s
 	}
 	s := string(b)
-	t[s] = s
+	if len(t) < maxTexts {
+		t[s] = s
+	}
 	return s
 }
 

@@ -33,6 +33,9 @@ func UnescapePath(escaped string) (string, error) {
 			return "", err
 		}
 	}
+	if !utf8.ValidString(name) {
+		return "", fmt.Errorf("path %q is not UTF-8", escaped)
+	}
 	// The scheme ends where the path as written has it, not at a colon that was escaped.
 	if scheme, _, ok := strings.Cut(escaped, ":"); ok && isScheme(scheme) {
 		if !strings.EqualFold(scheme, "file") {
@@ -49,12 +52,6 @@ func UnescapePath(escaped string) (string, error) {
 	return name, nil
 }
 
-// isAbsolute tells whether a file's name is none below the table's root.
-func isAbsolute(name string) bool {
-	scheme, _, ok := strings.Cut(name, "://")
-	return strings.HasPrefix(name, "/") || ok && isScheme(scheme)
-}
-
 func unescape(escaped string) (string, error) {
 	b := make([]byte, 0, len(escaped))
 	for i := 0; i < len(escaped); i++ {
@@ -67,9 +64,6 @@ func unescape(escaped string) (string, error) {
 		}
 		b = append(b, byte(digit(escaped[i+1])<<4|digit(escaped[i+2])))
 		i += 2
-	}
-	if !utf8.Valid(b) {
-		return "", fmt.Errorf("path %q is not UTF-8", escaped)
 	}
 	return string(b), nil
 }

@@ -53,6 +53,7 @@ func TestUnescapePath(t *testing.T) {
 		"a%2":    "a % that escapes nothing",
 		"a%zz/b": "a % that escapes nothing",
 		"%FF":    "not UTF-8",
+		"\xff":   "not UTF-8",
 		"":       "names no file",
 		"./":     "names no file",
 	} {
