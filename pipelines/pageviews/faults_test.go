@@ -258,25 +258,27 @@ func TestBrokerStaysAway(t *testing.T) {
 
 // TestTableIsLostMidRun takes the table's folder away.
 func TestTableIsLostMidRun(t *testing.T) {
-	for name, test := range map[string]struct {
-		breaks func(*job)
-		says   []string
-	}{
-		"removed": {func(j *job) { require.NoError(j, os.RemoveAll(j.settings.Table)) }, []string{"was the folder removed while in use?"}},
-		"a file now": {func(j *job) {
-			require.NoError(j, os.RemoveAll(j.settings.Table))
-			require.NoError(j, os.WriteFile(j.settings.Table, nil, 0o600))
-		}, []string{"is a file"}},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			j := newJob(t, kafkatest.StartEmbedded(t), 1, live...)
-			r := j.start()
-			j.produce(j.click(0, "/", noon), j.click(0, "/", noon.Add(time.Minute)))
-			r.shows(map[oracle.Key]int64{j.row("/", noon): 1})
-			test.breaks(j)
-			j.produce(j.click(0, "/", noon.Add(2*time.Minute)))
-			refused(t, r.wait(), append(test.says, "table "+j.settings.Table)...)
-		})
+	removed := func(j *job) {
+		eventually(j.T, func() bool { return os.RemoveAll(j.settings.Table) == nil }, "%s cannot be removed", j.settings.Table)
+	}
+	file := func(j *job) {
+		eventually(j.T, func() bool {
+			_ = os.RemoveAll(j.settings.Table) // fails while something is made there
+			return os.WriteFile(j.settings.Table, nil, 0o600) == nil
+		}, "%s cannot be made a file", j.settings.Table)
+	}
+	for name, breaks := range map[string]func(*job){"removed": removed, "a file now": file} {
+		for _, format := range []string{"parquet", "delta"} {
+			t.Run(format+" "+name, func(t *testing.T) {
+				t.Parallel()
+				j := newJob(t, kafkatest.StartEmbedded(t), 1, append(live, "--table-format", format)...)
+				r := j.start()
+				j.produce(j.click(0, "/", noon), j.click(0, "/", noon.Add(time.Minute)))
+				r.shows(map[oracle.Key]int64{j.row("/", noon): 1})
+				breaks(j)
+				j.produce(j.click(0, "/", noon.Add(2*time.Minute)))
+				refused(t, r.wait(), j.settings.Table)
+			})
+		}
 	}
 }

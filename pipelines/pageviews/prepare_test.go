@@ -228,19 +228,22 @@ func TestTableThatCannotBe(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(foreign, "part-0.parquet"), []byte("PAR1"), 0o600))
 	delta := t.TempDir()
 	require.NoError(t, os.Mkdir(filepath.Join(delta, "_delta_log"), 0o700))
-	for name, test := range map[string]struct {
-		path string
-		says []string
+	for _, test := range []struct {
+		format, name, path string
+		says               []string
 	}{
-		"a file":              {file, []string{file, "is a file"}},
-		"below a file":        {file + "/below/it", []string{file, "a part of the path is a file"}},
-		"not writable":        {"/proc/clickstream/views", []string{"/proc/clickstream/views"}},
-		"holds other Parquet": {foreign, []string{"part-0.parquet was not written by this program"}},
-		"holds a Delta table": {delta, []string{"is a Delta table"}},
+		{"parquet", "a file", file, []string{file, "is a file"}},
+		{"parquet", "below a file", file + "/below/it", []string{file, "a part of the path is a file"}},
+		{"parquet", "not writable", "/proc/clickstream/views", []string{"/proc/clickstream/views"}},
+		{"parquet", "other Parquet", foreign, []string{"part-0.parquet was not written by this program"}},
+		{"parquet", "a Delta table", delta, []string{"is a Delta table"}},
+		{"delta", "a file", file, []string{file, "not a directory"}},
+		{"delta", "below a file", file + "/below/it", []string{file, "not a directory"}},
+		{"delta", "not writable", "/proc/clickstream/views", []string{"/proc/clickstream/views"}},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(test.format+" "+test.name, func(t *testing.T) {
 			t.Parallel()
-			j := newJob(t, c, 1, "--format", "json")
+			j := newJob(t, c, 1, "--format", "json", "--table-format", test.format)
 			j.settings.Table = test.path
 			j.isRefused(0, append(test.says, "table ")...)
 		})
@@ -250,28 +253,32 @@ func TestTableThatCannotBe(t *testing.T) {
 // TestTableOfAnother goes on with a table under other settings than it was made with.
 func TestTableOfAnother(t *testing.T) {
 	c := kafkatest.StartEmbedded(t)
-	for name, test := range map[string]struct {
-		change func(*job)
-		says   []string
-	}{
-		"window": {func(j *job) { j.settings.Window = time.Hour }, []string{"windows of 1m0s, not 1h0m0s"}},
-		"shards": {func(j *job) { j.settings.Shards = 2 }, []string{"a number of shards of 1, not 2"}},
-		"topic":  {func(j *job) { j.settings.Topic = c.Topic(j.T, 1) }, []string{"topic"}},
-		"cluster": {func(j *job) {
+	for name, change := range map[string]func(*job) (was, is string){
+		"window": func(j *job) (string, string) { j.settings.Window = time.Hour; return "1m0s", "1h0m0s" },
+		"shards": func(j *job) (string, string) { j.settings.Shards = 2; return "1", "2" },
+		"topic": func(j *job) (string, string) {
+			was := j.settings.Topic
+			j.settings.Topic = c.Topic(j.T, 1)
+			return was, j.settings.Topic
+		},
+		"cluster": func(j *job) (string, string) {
 			other, err := embedded.StartBroker(kfake.ClusterID("another"), kfake.SeedTopics(1, j.settings.Topic))
 			require.NoError(j, err)
 			j.Cleanup(other.Close)
 			j.settings.Kafka.Brokers = other.Addrs()
-		}, []string{`counted from Kafka cluster "kfake", not "another"`}},
+			return "kfake", "another"
+		},
 	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			j := newJob(t, c, 1, "--format", "json")
-			j.produce(j.click(0, "/", noon))
-			j.run()
-			test.change(j)
-			j.isRefused(0, append(test.says, j.settings.Table, "choose another folder")...)
-		})
+		for _, format := range []string{"parquet", "delta"} {
+			t.Run(format+" "+name, func(t *testing.T) {
+				t.Parallel()
+				j := newJob(t, c, 1, "--format", "json", "--table-format", format)
+				j.produce(j.click(0, "/", noon))
+				j.run()
+				was, is := change(j)
+				j.isRefused(0, j.settings.Table, name, was, is, "choose another folder")
+			})
+		}
 	}
 }
 
