@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"clickstream/io/delta"
@@ -24,7 +25,7 @@ import (
 type deltaTable struct {
 	deltaView
 	settings Settings
-	seen     map[string]bool // other writers of which a line was written
+	seen     sync.Map // other programs that commit, of which a line was written
 }
 
 // deltaView reads a Delta table.
@@ -74,7 +75,7 @@ func openDelta(ctx context.Context, store objects.Store, s Settings) (*deltaTabl
 	if err != nil {
 		return nil, err
 	}
-	t := &deltaTable{deltaView: deltaView{store: store, log: log}, settings: s, seen: map[string]bool{}}
+	t := &deltaTable{deltaView: deltaView{store: store, log: log}, settings: s}
 	return t, t.fits(log.Snapshot())
 }
 
@@ -152,10 +153,12 @@ func (v *deltaView) metadata(at *delta.Snapshot) (Metadata, error) {
 // others says once of each other program that it commits to this table as well.
 func (t *deltaTable) others(between []*delta.Entry) {
 	for _, e := range between {
-		if e.Info == nil || t.seen[e.Info.EngineInfo] {
+		if e.Info == nil {
 			continue
 		}
-		t.seen[e.Info.EngineInfo] = true
+		if _, seen := t.seen.LoadOrStore(e.Info.EngineInfo, true); seen {
+			continue
+		}
 		slog.Warn("another program commits to this table at the same time; both stay exact", "table", t.store.String(), "program", e.Info.EngineInfo)
 	}
 }
