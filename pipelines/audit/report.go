@@ -27,9 +27,9 @@ type Report struct {
 	Views    int64    `json:"views"` // in them
 	Rejected Rejected `json:"without_dead_letter"`
 
-	// CountedLate is how many of the clicks counted have a dead letter that says they came too late: a run that said
-	// so was killed before it committed and another one took them, or their windows were rebuilt.
-	CountedLate int64 `json:"counted_though_too_late"`
+	// Despite is how many clicks the table shows that have a dead letter: their windows were rebuilt, or a run
+	// counted them that knew nothing of the one that rejected them.
+	Despite int64 `json:"counted_despite_dead_letter"`
 
 	DifferentRows int64        `json:"different_rows"`
 	Differences   []Difference `json:"differences"` // the first ones, by window and page
@@ -45,7 +45,7 @@ type Offsets struct {
 	Counted   int64                  `json:"counted"`   // clicks that rows of the table are to show
 	Rejected  map[click.Reason]int64 `json:"rejected"`  // records that are no clicks
 	TooLate   int64                  `json:"too_late"`  // clicks whose windows were final, as dead letters say
-	Doubtful  int64                  `json:"doubtful"`  // clicks that were no clicks once, as dead letters say
+	Doubtful  int64                  `json:"doubtful"`  // clicks that a run took for none, as dead letters say
 	Open      int64                  `json:"open"`      // clicks of windows that are open, and not in the table yet
 	Unread    int64                  `json:"unread"`    // clicks and rejects that no run has come to yet
 	Lost      int64                  `json:"lost"`      // clicks that neither the table nor a dead letter tells of

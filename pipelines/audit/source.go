@@ -186,8 +186,10 @@ func read(ctx context.Context, c kafka.Connection, topic string, partitions []pa
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(), // the last offset may be one's
-		kgo.FetchMaxPartitionBytes(2<<20),
+		kgo.KeepControlRecords(),  // the last offset may be one's
+		kgo.FetchMaxBytes(16<<20), // memory, not speed: what was fetched waits here
+		kgo.FetchMaxPartitionBytes(1<<20),
+		kgo.FetchMaxWait(500*time.Millisecond),
 	)
 	if err != nil {
 		return err

@@ -98,8 +98,8 @@ func (r *Report) writeOffsets(w *printer) {
 		}
 	}
 	counted := "clicks in rows of the table"
-	if r.CountedLate > 0 {
-		counted += fmt.Sprintf(", %d of them after a dead letter said too late", r.CountedLate)
+	if r.Despite > 0 {
+		counted += fmt.Sprintf("; they show %s with a dead letter", several(r.Despite, "click"))
 	}
 	line(o.Counted, "counted", counted)
 	var reasons []string
@@ -112,7 +112,7 @@ func (r *Report) writeOffsets(w *printer) {
 	}
 	line(rejected, "rejected", strings.Join(reasons, ", "))
 	line(o.TooLate, "too late", "clicks whose windows were final, as dead letters say")
-	some(o.Doubtful, "doubtful", "clicks that were rejected once and may have been counted since")
+	some(o.Doubtful, "doubtful", "clicks that a run took for none, as dead letters say")
 	line(o.Open+o.Unread, "pending", fmt.Sprintf("%d clicks of windows that are open, %d records that no run has come to", o.Open, o.Unread))
 	some(o.Lost, "lost", "clicks in neither the table nor the dead letters")
 	some(o.Elsewhere, "elsewhere", "clicks of windows that were not looked at")

@@ -190,19 +190,21 @@ func (v *verification) counted(w *window, p *partition, offset int64, page strin
 	o := &v.report.Offsets
 	at := w.place(page, p.id, offset)
 	switch {
-	case other || at == unknown && late:
-		// The rules took it for no click once, by a schema that was not there yet perhaps. A run that read it again may
-		// have counted it.
-		o.Doubtful++
-		v.owe(w, &w.perhaps, page)
-	case at != outside:
+	case at == rebuilt || at != outside && !late && !other:
 		o.Counted++
-		if late { // told so by a run that was killed before it committed, or rebuilt since
-			v.report.CountedLate++
+		if late || other {
+			v.report.Despite++
 		}
 		v.owe(w, &w.want, page)
-	case late:
-		o.TooLate++
+	case late || other:
+		if late {
+			o.TooLate++
+		} else { // a run took it for no click, by a schema that was not there yet perhaps
+			o.Doubtful++
+		}
+		if at != outside { // another run, before that or beside it, may have counted it
+			v.owe(w, &w.perhaps, page)
+		}
 	case w.open:
 		o.Open++
 		w.waiting++
@@ -261,6 +263,7 @@ func (v *verification) equal(w *window, o outcome) {
 	w.compared, w.want, w.perhaps = true, tally{}, tally{}
 	v.report.Rows += o.rows
 	v.report.Views += o.views
+	v.report.Despite += o.perhaps
 }
 
 // scan hands each window, with its rows in the table, to f. The windows ascend. Those that lie side by side in the

@@ -49,7 +49,7 @@ type window struct {
 	gone   bool          // records that it was counted from are gone
 
 	want      tally // what the table is to hold
-	perhaps   tally // clicks that it may hold beside that, as they were rejected once
+	perhaps   tally // clicks that it may hold beside that, though they have a dead letter
 	lost      tally // clicks found missing after it was compared and found equal
 	waiting   int64 // clicks that it does not hold yet
 	inReach   bool  // it is among those that wait to be compared
@@ -68,13 +68,15 @@ type place int
 
 const (
 	outside place = iota // nothing of the shard was counted from there, or there is no such shard
-	within               // the shard was counted from there: the click is among its events
+	within               // the shard was counted from there: the click is among its events, unless it has a dead letter
+	rebuilt              // the shard was rebuilt from there: the click is among its events in any case
 	unknown              // the table does not tell what the shard was counted from
 )
 
 // place tells where the offset of a partition stands. A window takes clicks until it is final and none after that,
-// and a reader goes through a partition in order: so the clicks that a shard was counted from are exactly those
-// between the first and the last of its offsets, in each partition.
+// and a reader goes through a partition in order: so a click that was counted stands between the first and the last
+// of its shard's offsets in its partition, and a click that stands there was counted. Only clicks with a dead letter
+// may stand there and not be counted: a run leaves out what one before it has rejected.
 func (w *window) place(page string, partition int32, offset int64) place {
 	if len(w.shards) == 0 {
 		return outside
@@ -86,10 +88,14 @@ func (w *window) place(page string, partition int32, offset int64) place {
 	case info.Offsets == nil:
 		return unknown
 	}
-	if r, ok := info.Offsets[partition]; ok && r.First <= offset && offset < r.Next {
-		return within
+	r, ok := info.Offsets[partition]
+	switch {
+	case !ok || offset < r.First || offset >= r.Next:
+		return outside
+	case info.Consumed != nil:
+		return rebuilt
 	}
-	return outside
+	return within
 }
 
 // complete tells whether nothing of what w was counted from is left to read.
@@ -135,9 +141,10 @@ func (w *window) row(page string, got int64, twice bool) (Difference, bool) {
 
 // outcome is what comparing a window's rows showed.
 type outcome struct {
-	rows  int64 // that the table has
-	views int64 // in those rows
-	diffs []Difference
+	rows    int64 // that the table has
+	views   int64 // in those rows
+	perhaps int64 // of those views, clicks that have a dead letter
+	diffs   []Difference
 }
 
 // compare compares w with its rows in the table, which come by page.
@@ -145,8 +152,11 @@ func (w *window) compare(rows []click.PageView) outcome {
 	var o outcome
 	seen := 0
 	add := func(page string, got int64, twice bool) {
-		if d, differs := w.row(page, got, twice); differs {
+		d, differs := w.row(page, got, twice)
+		if differs {
 			o.diffs = append(o.diffs, d)
+		} else {
+			o.perhaps += min(got-d.Topic, w.perhaps.of(page))
 		}
 	}
 	for i := 0; i < len(rows); {
