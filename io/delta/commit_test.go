@@ -6,12 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"clickstream/io/delta"
 	"clickstream/io/objects"
@@ -68,8 +68,8 @@ func TestCommitConflicts(t *testing.T) {
 			var conflict *delta.Conflict
 			require.ErrorAs(t, err, &conflict)
 			assert.EqualValues(t, 2, conflict.Version)
-			assert.ErrorContains(t, err, c.conflict)
-			assert.ErrorContains(t, err, "by test,", "it names who did it")
+			require.ErrorContains(t, err, c.conflict)
+			require.ErrorContains(t, err, "by test,", "it names who did it")
 			assert.Equal(t, before, everything(t, store), "nothing was written")
 
 			// The same within one process, which has seen the other version already.
@@ -101,7 +101,7 @@ func TestCommitRefusesPlansThatCannotBe(t *testing.T) {
 		"names no file":                {Read: s, Operation: "WRITE", Remove: []delta.Remove{{}}},
 	} {
 		_, err := log.Commit(t.Context(), tx)
-		assert.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, want)
 	}
 	assert.EqualValues(t, 1, log.Snapshot().Version)
 }
@@ -228,24 +228,26 @@ func TestWritersAllLand(t *testing.T) {
 	root := t.TempDir()
 	log := create(t, objects.NewFolder(root), delta.Options{})
 	commit(t, log, nil, "shared-0")
-	var wg sync.WaitGroup
+	var group errgroup.Group
 	for w := range writers {
-		wg.Go(func() {
+		group.Go(func() error {
 			mine, err := delta.Open(t.Context(), objects.NewFolder(root), delta.Options{Engine: fmt.Sprint("writer ", w)})
-			if !assert.NoError(t, err) {
-				return
+			if err != nil {
+				return err
 			}
 			prefix := fmt.Sprintf("mine-%d-", w)
 			if w%2 == 1 {
 				prefix = "shared-"
 			}
 			for range commits {
-				assert.NoError(t, increment(t.Context(), mine, prefix, fmt.Sprint("-", w)))
+				if err := increment(t.Context(), mine, prefix, fmt.Sprint("-", w)); err != nil {
+					return err
+				}
 			}
-			assert.NoError(t, mine.Close())
+			return mine.Close()
 		})
 	}
-	wg.Wait()
+	require.NoError(t, group.Wait())
 
 	s, err := log.Refresh(t.Context())
 	require.NoError(t, err)

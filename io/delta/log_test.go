@@ -201,7 +201,7 @@ func TestOpenRefusesDamage(t *testing.T) {
 			before := everything(t, store)
 			_, err := delta.Open(t.Context(), store, noCheckpoints)
 			require.ErrorContains(t, err, c.want)
-			assert.ErrorContains(t, err, "table memory: ", "it names the table")
+			require.ErrorContains(t, err, "table memory: ", "it names the table")
 			assert.NotContains(t, err.Error(), "\n")
 			_, err = delta.Create(t.Context(), store, pages, noCheckpoints)
 			require.ErrorIs(t, err, delta.ErrTableExists, "it is not made anew")

@@ -191,11 +191,8 @@ func syncFolder(folder string) error {
 func (f *Folder) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
 		start := prefix[:strings.LastIndexByte(prefix, '/')+1]
-		if start != "" {
-			if err := checkName(strings.TrimSuffix(start, "/")); err != nil {
-				yield(Info{}, err)
-				return
-			}
+		if start != "" && checkName(strings.TrimSuffix(start, "/")) != nil {
+			return // no name begins like that
 		}
 		f.walk(ctx, start, prefix, after, yield)
 	}

@@ -64,14 +64,14 @@ func tellsWhatIsAbsent(t *testing.T, store, _ objects.Store) {
 	_, err := store.Read(ctx, "log/none")
 	require.ErrorIs(t, err, fs.ErrNotExist)
 	require.NoError(t, store.Delete(ctx, "log/none"), "nothing to delete is no error")
-	assert.Empty(t, list(t, store, "", ""))
-	assert.Empty(t, list(t, store, "log/", ""))
+	assert.Empty(t, list(t, store, ""))
+	assert.Empty(t, list(t, store, "log/"))
 
 	require.NoError(t, store.Put(ctx, "log/none", []byte("x")))
 	require.NoError(t, store.Delete(ctx, "log/none"))
 	_, err = store.Read(ctx, "log/none")
 	require.ErrorIs(t, err, fs.ErrNotExist)
-	assert.Empty(t, list(t, store, "", ""))
+	assert.Empty(t, list(t, store, ""))
 	require.NoError(t, store.PutIfAbsent(ctx, "log/none", []byte("y")), "a deleted name is free again")
 }
 
@@ -92,7 +92,7 @@ func replacesWhole(t *testing.T, store, other objects.Store) {
 	require.NoError(t, store.Put(ctx, "p", []byte("a long one")))
 	require.NoError(t, other.Put(ctx, "p", []byte("short")))
 	assertRead(t, store, "p", "short")
-	assert.Equal(t, []string{"p"}, list(t, store, "", ""), "nothing else is left of it")
+	assert.Equal(t, []string{"p"}, list(t, store, ""), "nothing else is left of it")
 }
 
 func listsInOrder(t *testing.T, store, other objects.Store) {
@@ -102,7 +102,7 @@ func listsInOrder(t *testing.T, store, other objects.Store) {
 	for _, name := range slices.Backward(names) {
 		require.NoError(t, store.Put(t.Context(), name, []byte(name)))
 	}
-	assert.Equal(t, names, list(t, other, "", ""))
+	assert.Equal(t, names, list(t, other, ""))
 	for info, err := range other.List(t.Context(), "log/", "") {
 		require.NoError(t, err)
 		assert.EqualValues(t, len(info.Name), info.Size)
@@ -125,9 +125,6 @@ func listsByPrefixAndPlace(t *testing.T, store, _ objects.Store) {
 	text := rapid.OneOf(rapid.SampledFrom(append(names, "", "a", "a/", "a/b", "c", "0")), rapid.StringMatching(`[0ab/_x=.-]{0,4}`))
 	rapid.Check(t, func(r *rapid.T) {
 		prefix, after := text.Draw(r, "prefix"), text.Draw(r, "after")
-		if !fs.ValidPath(strings.TrimSuffix(prefix, "/")) && prefix != "" {
-			return
-		}
 		var want, got []string
 		for _, name := range names {
 			if strings.HasPrefix(name, prefix) && name > after {
@@ -182,7 +179,7 @@ func heedsAContext(t *testing.T, store, _ objects.Store) {
 		last = err
 	}
 	require.ErrorIs(t, last, context.Canceled)
-	assert.Equal(t, []string{"a"}, list(t, store, "", ""))
+	assert.Equal(t, []string{"a"}, list(t, store, ""))
 }
 
 // hasOneWinnerOfEight has eight writers try to make the same object, again and again.
@@ -214,7 +211,7 @@ func hasOneWinnerOfEight(t *testing.T, store, other objects.Store) {
 		require.NotEqual(t, -1, winner, "%s has no winner", name)
 		assertRead(t, store, name, strings.Repeat(fmt.Sprint(winner), 1000*(winner+1)))
 	}
-	assert.Len(t, list(t, store, "", ""), rounds, "nothing is left of those who lost")
+	assert.Len(t, list(t, store, ""), rounds, "nothing is left of those who lost")
 }
 
 // showsWholeObjects reads an object while two writers replace it.
@@ -234,7 +231,7 @@ func showsWholeObjects(t *testing.T, store, other objects.Store) {
 	for {
 		got, err := store.Read(t.Context(), "o")
 		require.NoError(t, err)
-		require.Equal(t, size, len(got))
+		require.Len(t, got, size)
 		require.Equal(t, size, strings.Count(string(got), string(got[:1])), "parts of two objects")
 		select {
 		case <-done:
@@ -251,9 +248,9 @@ func assertRead(t *testing.T, s objects.Store, name, want string) {
 	assert.Equal(t, want, string(got))
 }
 
-func list(t *testing.T, s objects.Store, prefix, after string) (names []string) {
+func list(t *testing.T, s objects.Store, prefix string) (names []string) {
 	t.Helper()
-	for info, err := range s.List(t.Context(), prefix, after) {
+	for info, err := range s.List(t.Context(), prefix, "") {
 		require.NoError(t, err)
 		names = append(names, info.Name)
 	}
