@@ -73,10 +73,21 @@ func openDelta(ctx context.Context, store objects.Store, s Settings) (*deltaTabl
 		}
 	}
 	if err != nil {
-		return nil, err
+		return nil, withWayOut(store, err)
 	}
 	t := &deltaTable{deltaView: deltaView{store: store, log: log}, settings: s}
 	return t, t.fits(log.Snapshot())
+}
+
+// withWayOut returns an error of a store or a log with the table's name, and the way out where there is one.
+func withWayOut(store objects.Store, err error) error {
+	if err == nil {
+		return nil
+	}
+	if line := err.Error(); !strings.Contains(line, "table "+store.String()) { // a log names it, a store does not
+		return fmt.Errorf("table %s: %w%s", store, err, wayOut(err))
+	}
+	return fmt.Errorf("%w%s", err, wayOut(err))
 }
 
 // checkEmpty fails if the store holds Parquet files that no log speaks of.

@@ -40,7 +40,7 @@ func (t *deltaTable) Replace(ctx context.Context, ws []Window) (Commit, error) {
 		c, err := t.tryReplace(ctx, uploads)
 		var conflict *delta.Conflict
 		if !errors.As(err, &conflict) {
-			return c, err
+			return c, withWayOut(t.store, err)
 		}
 		// Somebody else replaced one of the windows, or all of the log: look again. Each turn that is lost is
 		// another's commit.

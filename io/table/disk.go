@@ -72,6 +72,8 @@ func wayOut(err error) string {
 	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return ": free some space and start again, nothing is lost"
+	case errors.Is(err, syscall.EFBIG):
+		return ": raise the limit of files' sizes (ulimit -f) and start again, nothing is lost"
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return ": let this user write there, or choose another folder"
 	case errors.Is(err, syscall.ENOTSUP), errors.Is(err, syscall.ENOLCK), errors.Is(err, syscall.ENOSYS):
