@@ -36,6 +36,10 @@ func (c *runCommand) settings() settings.Settings { return &c.Settings }
 // Run runs the command.
 func (c *runCommand) Run(ctx context.Context, common *settings.Common) error {
 	plan, err := pageviews.Prepare(ctx, &c.Settings)
+	if err != nil && ctx.Err() != nil {
+		slog.Info("stopped before anything was read")
+		return nil
+	}
 	if err != nil {
 		return err
 	}

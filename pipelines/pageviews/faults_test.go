@@ -277,7 +277,7 @@ func TestTableIsLostMidRun(t *testing.T) {
 				r.shows(map[oracle.Key]int64{j.row("/", noon): 1})
 				breaks(j)
 				j.produce(j.click(0, "/", noon.Add(2*time.Minute)))
-				refused(t, r.wait(), j.settings.Table)
+				refused(t, r.wait(), "table "+j.settings.Table)
 			})
 		}
 	}

@@ -237,8 +237,8 @@ func TestTableThatCannotBe(t *testing.T) {
 		{"parquet", "not writable", "/proc/clickstream/views", []string{"/proc/clickstream/views"}},
 		{"parquet", "other Parquet", foreign, []string{"part-0.parquet was not written by this program"}},
 		{"parquet", "a Delta table", delta, []string{"is a Delta table"}},
-		{"delta", "a file", file, []string{file, "not a directory"}},
-		{"delta", "below a file", file + "/below/it", []string{file, "not a directory"}},
+		{"delta", "a file", file, []string{file, "a part of the path is a file"}},
+		{"delta", "below a file", file + "/below/it", []string{file, "a part of the path is a file"}},
 		{"delta", "not writable", "/proc/clickstream/views", []string{"/proc/clickstream/views"}},
 	} {
 		t.Run(test.format+" "+test.name, func(t *testing.T) {
