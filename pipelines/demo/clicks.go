@@ -20,9 +20,13 @@ const (
 	late       = 0.002           // fraction of clicks that come an hour late
 )
 
-// write writes the history at once and then live clicks, until ctx ends. None comes late before the pipeline has a
-// watermark to be late by.
-func (d *demo) write(ctx context.Context) error {
+// writing is how long the history may take to write. On a machine where it would take longer it is shorter.
+const writing = 2 * time.Second
+
+// write writes the history at once, closes written, and then writes live clicks until ctx ends. Written before it is
+// read, no click of the history can be late, however slow the machine is; and none of the live ones is, before the
+// pipeline has a watermark to be late by.
+func (d *demo) write(ctx context.Context, written chan<- struct{}) error {
 	w, err := kafka.OpenWriter(d.cluster.connection(), rawTopic, 0)
 	if err != nil {
 		return err
@@ -41,22 +45,24 @@ func (d *demo) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-
 	past := generate.Schedule{
 		Count: int64(max(minHistory, min(maxHistory, d.settings.Rate*history.Seconds()))),
 		From:  d.begin.Add(-history), Span: history,
 	}
-	live := generate.Schedule{Rate: d.settings.Rate}
-	if _, err := generate.Run(ctx, w, punctual, past, nil); err != nil {
+	soon, cancel := context.WithTimeout(ctx, writing)
+	defer cancel()
+	if _, err := generate.Run(soon, w, punctual, past, nil); err != nil {
 		return err
 	}
-	until, stop := context.WithCancel(ctx)
+	close(written)
+	live := generate.Schedule{Rate: d.settings.Rate}
+	first, stop := context.WithCancel(ctx)
 	defer stop()
 	go func() {
-		defer stop()
-		d.awaitWatermark(until)
+		d.awaitWatermark(first)
+		stop()
 	}()
-	if _, err := generate.Run(until, w, punctual, live, nil); err != nil {
+	if _, err := generate.Run(first, w, punctual, live, nil); err != nil {
 		return err
 	}
 	return d.forgetting(ctx, func() error {

@@ -120,7 +120,13 @@ func (d *demo) play(ctx context.Context) error {
 		})
 		return &part
 	}
+	written := make(chan struct{})
 	pipeline := part("the pipeline", func() error {
+		select {
+		case <-written:
+		case <-ctx.Done():
+			return nil
+		}
 		err := pageviews.Run(flow, d.plan)
 		switch {
 		case errors.Is(err, launch.ErrCancelled) && flow.Err() != nil:
@@ -130,7 +136,7 @@ func (d *demo) play(ctx context.Context) error {
 		}
 		return err
 	})
-	clicks := part("the clicks", func() error { return d.write(ctx) })
+	clicks := part("the clicks", func() error { return d.write(ctx, written) })
 	display := part("the view", func() error { return d.show(ctx) })
 
 	<-ctx.Done()

@@ -126,7 +126,7 @@ func metrics(s *snapshot, width int) []line {
 // upper is the top pages, with so many rows below its title.
 func upper(s *snapshot, width, rows int) []line {
 	if len(s.Table.Top) == 0 {
-		awaited := "Reading the first clicks …"
+		awaited := "Writing the clicks of the last minutes …"
 		if s.Progress.Read > 0 {
 			awaited = "Read " + number(s.Progress.Read) + " clicks; the first minutes are about to be written …"
 		}
