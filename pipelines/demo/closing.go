@@ -32,10 +32,10 @@ func closing(o outcome) string {
 	from, to := o.Table.topSpan()
 	fmt.Fprintf(&b, "\nTop pages of %s–%s UTC:\n\n", hour(from), hour(to))
 	for _, p := range o.Table.Top[:min(5, len(o.Table.Top))] {
-		fmt.Fprintf(&b, "  %s  %s\n", left(number(p.Views), countColumn), printable(p.URL))
+		fmt.Fprintf(&b, "  %s  %s\n", figure(number(p.Views)), printable(p.URL))
 	}
 	fmt.Fprintf(&b, "\nThe table has the minutes that had closed, up to %s UTC: %s, %s rows, %s views.\nIt is in %s\n",
-		hour(o.Table.To), count(o.Table.Windows, "window"), number(o.Table.Rows), number(o.Table.Views), o.Path)
+		hour(o.Table.To), windows(o.Table.Windows), number(o.Table.Rows), number(o.Table.Views), o.Path)
 	fmt.Fprint(&b, "\nQuery it with this program, DuckDB or pandas:\n\n")
 	for _, query := range queries(o.Path, o.Program) {
 		fmt.Fprintf(&b, "  %s\n", query)

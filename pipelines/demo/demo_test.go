@@ -289,7 +289,7 @@ func TestPartThatFailsEndsTheDemo(t *testing.T) {
 			err := d.play(ctx)
 			require.ErrorContains(t, err, c.says)
 			require.NoError(t, ctx.Err(), "it does not wait for anything else")
-			assert.ErrorContains(t, err, rawTopic)
+			require.ErrorContains(t, err, rawTopic)
 			assert.NotContains(t, err.Error(), "\n")
 		})
 	}

@@ -93,9 +93,11 @@ func blank(lines []line, n int) []line {
 
 func runes(s string) int { return utf8.RuneCountInString(s) }
 
-// pad fills s up to a width on its right, left on its left.
-func pad(s string, width int) string  { return s + strings.Repeat(" ", max(0, width-runes(s))) }
-func left(s string, width int) string { return strings.Repeat(" ", max(0, width-runes(s))) + s }
+// pad fills s up to a width.
+func pad(s string, width int) string { return s + strings.Repeat(" ", max(0, width-runes(s))) }
+
+// figure puts s to the right of its column.
+func figure(s string) string { return strings.Repeat(" ", max(0, countColumn-runes(s))) + s }
 
 // middle cuts s in its middle to a width: pages differ at their ends.
 func middle(s string, width int) string {
@@ -138,12 +140,12 @@ func number(n int64) string {
 	return digits
 }
 
-// count writes a number of things.
-func count(n int, what string) string {
-	if n != 1 {
-		what += "s"
+// windows writes how many windows there are.
+func windows(n int) string {
+	if n == 1 {
+		return "1 window"
 	}
-	return number(int64(n)) + " " + what
+	return number(int64(n)) + " windows"
 }
 
 // span writes a duration by its whole seconds.

@@ -12,17 +12,17 @@ func TestBar(t *testing.T) {
 	assert.Equal(t, "█████", bar(50, 100, 10))
 	assert.Equal(t, "█▎", bar(1, 8, 10))
 	assert.Equal(t, "▏", bar(1, 1_000_000, 10), "anything is seen")
-	assert.Equal(t, "", bar(0, 100, 10))
-	assert.Equal(t, "", bar(1, 1, 0))
-	assert.Equal(t, "", bar(1, 1, -3))
+	assert.Empty(t, bar(0, 100, 10))
+	assert.Empty(t, bar(1, 1, 0))
+	assert.Empty(t, bar(1, 1, -3))
 }
 
 func TestNumber(t *testing.T) {
 	for n, want := range map[int64]string{0: "0", 999: "999", 1_000: "1,000", 123_456: "123,456", 1_234_567: "1,234,567", -1_000: "-1,000", -999: "-999"} {
 		assert.Equal(t, want, number(n))
 	}
-	assert.Equal(t, "1 window", count(1, "window"))
-	assert.Equal(t, "0 windows", count(0, "window"))
+	assert.Equal(t, "1 window", windows(1))
+	assert.Equal(t, "0 windows", windows(0))
 }
 
 func TestSpan(t *testing.T) {
@@ -48,5 +48,5 @@ func TestMiddle(t *testing.T) {
 	assert.Equal(t, "/pro…cts/1", middle("/products/1", 10))
 	assert.Equal(t, "é…é", middle("éééé", 3))
 	assert.Equal(t, "/p", middle("/products", 2))
-	assert.Equal(t, "", middle("/products", -1))
+	assert.Empty(t, middle("/products", -1))
 }

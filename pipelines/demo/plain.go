@@ -31,12 +31,12 @@ func (l plainLine) text(s *snapshot) string {
 		}
 		from, to := s.Table.topSpan()
 		return at + fmt.Sprintf("written up to %s UTC: %s, %s rows, %s views; top pages %s–%s: %s\n",
-			hour(s.Table.To), count(s.Table.Windows, "window"), number(s.Table.Rows), number(s.Table.Views),
+			hour(s.Table.To), windows(s.Table.Windows), number(s.Table.Rows), number(s.Table.Views),
 			hour(from), hour(to), strings.Join(top, ", "))
 	}
 	return at + fmt.Sprintf("%s events/s · %s read · lag %s · watermark %s · %s written · dead letters %s\n",
 		number(int64(s.Rate+0.5)), number(s.Progress.Read), number(s.Progress.Lag), watermark(s),
-		count(s.Table.Windows, "window"), reasons(s))
+		windows(s.Table.Windows), reasons(s))
 }
 
 func watermark(s *snapshot) string {

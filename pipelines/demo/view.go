@@ -148,7 +148,7 @@ func upper(s *snapshot, width, rows int) []line {
 			{fmt.Sprintf("%2d  ", i+1), dim},
 			{pad(middle(printable(p.URL), name), name) + " ", plain},
 			{pad(bar(p.Views, top[0].Views, bars), bars), accent},
-			{left(number(p.Views), countColumn), plain},
+			{figure(number(p.Views)), plain},
 		})
 	}
 	return blank(lines, rows+1)
@@ -180,7 +180,7 @@ func minutes(s *snapshot, width, rows int) []line {
 		lines = append(lines, line{
 			{hour(open) + " ", dim},
 			{pad(strings.Repeat("░", passed), bars), dim},
-			{left(span(open.Add(s.Window).Sub(at)+time.Second-1)+" left", countColumn), dim},
+			{figure(span(open.Add(s.Window).Sub(at)+time.Second-1) + " left"), dim},
 		})
 	}
 	shown := s.Table.Minutes[:max(0, min(rows+1-len(lines), len(s.Table.Minutes)))]
@@ -192,7 +192,7 @@ func minutes(s *snapshot, width, rows int) []line {
 		lines = append(lines, line{
 			{hour(m.Start) + " ", plain},
 			{pad(bar(m.Views, most, bars), bars), accent},
-			{left(number(m.Views), countColumn), plain},
+			{figure(number(m.Views)), plain},
 		})
 	}
 	return blank(lines, rows+1)
@@ -219,7 +219,7 @@ func rejects(s *snapshot, width, rows int) []line {
 		lines = append(lines, line{
 			{pad(string(r), name) + " ", plain},
 			{pad(bar(n, most, bars), bars), notice},
-			{left(number(n), countColumn), plain},
+			{figure(number(n)), plain},
 		})
 	}
 	return blank(lines, rows+1)
@@ -231,7 +231,7 @@ func footer(s *snapshot) line {
 	}
 	return line{
 		{"table ", dim}, {s.Path, plain},
-		{fmt.Sprintf("  %s, %s rows; first rows after %.1f s", count(s.Table.Windows, "window"), number(s.Table.Rows), s.First.Seconds()), dim},
+		{fmt.Sprintf("  %s, %s rows; first rows after %.1f s", windows(s.Table.Windows), number(s.Table.Rows), s.First.Seconds()), dim},
 	}
 }
 
