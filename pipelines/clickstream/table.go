@@ -22,6 +22,7 @@ type tableCommand struct {
 	Show    tableShowCommand    `cmd:"" help:"Print rows of the table."`
 	Verify  tableVerifyCommand  `cmd:"" help:"Hold the table against its topic, offset by offset and row by row."`
 	Rebuild tableRebuildCommand `cmd:"" help:"Count windows anew from the topic, late clicks too, and replace them."`
+	Vacuum  tableVacuumCommand  `cmd:"" help:"Remove the files of a Delta table that no version needs any more."`
 }
 
 type tableShowCommand struct {
@@ -45,7 +46,7 @@ func (c *tableShowCommand) settings() settings.Settings { return &c.Settings }
 // Run runs the command.
 func (c *tableShowCommand) Run(ctx context.Context, w io.Writer) error {
 	s := &c.Settings
-	t, err := table.View(ctx, s.Table)
+	t, err := table.ViewAt(ctx, s.Table, table.Moment{Version: s.Version, Time: s.Timestamp.Time})
 	if err != nil {
 		return err
 	}
