@@ -12,6 +12,8 @@ import (
 
 	"clickstream/io/delta"
 	"clickstream/io/objects"
+	"clickstream/io/parquet"
+	"clickstream/transforms/click"
 )
 
 // history is how many versions the benchmarks' table has, each of which added a window's file. A tenth of the
@@ -50,12 +52,21 @@ func longLog(b *testing.B) string {
 // windowFile is a file as the table has it, with full statistics.
 func windowFile(at time.Time, v int64) delta.Add {
 	date := at.Format(time.DateOnly)
+	from := parquet.Provenance{
+		Topic: "events.clickstream.raw", Cluster: "4L6g3nShT-eMCtK--X86sw", Window: time.Minute, Start: at, End: at.Add(time.Minute),
+		Shards: 1, Events: 7 * v, Rows: 1000, Checksum: uint64(v) * 0x9e3779b97f4a7c15, Schemas: []int32{1}, Version: "1.0.0",
+		Offsets: map[int32]click.OffsetRange{},
+	}
+	for partition := range int32(12) {
+		from.Offsets[partition] = click.OffsetRange{First: 20_000 * v, Next: 20_000*v + 20_000}
+	}
+	tags, _ := from.Tags()
 	return delta.Add{
 		Path:            delta.EscapePath(fmt.Sprintf("window_date=%s/%s-00000-of-00001-6a0f61ab-3f8e-4a4c-9c42-%012d.parquet", date, at.Format("20060102T150405Z"), v)),
 		PartitionValues: delta.Values{"window_date": date}, Size: 12_345, ModificationTime: at.UnixMilli(), DataChange: true,
 		Stats: delta.NewStats(1000).Time("window_start", at, at, 0).Time("window_end", at.Add(time.Minute), at.Add(time.Minute), 0).
 			Text("page_url", "/products/0001", "/search?q=0999", 0).Integer("view_count", 1, 4711, 0).String(),
-		Tags: map[string]string{"events": fmt.Sprint(v * 7), "shard": "0/1", "window": at.Format(time.RFC3339)},
+		Tags: tags,
 	}
 }
 

@@ -70,6 +70,10 @@ type checkpointProtocol struct {
 	WriterFeatures   []string `parquet:"writerFeatures,list,optional"`
 }
 
+// groupRows is how many rows a checkpoint's row group has: each is read by a processor of its own. It is 3 MB of
+// files with their statistics.
+const groupRows = 4096
+
 // lastCheckpoint is the file that tells where to begin reading.
 type lastCheckpoint struct {
 	Version       int64  `json:"version"`
@@ -98,6 +102,7 @@ func (s *Snapshot) checkpoint(now time.Time) ([]byte, lastCheckpoint, error) {
 	var file bytes.Buffer
 	w := parquet.NewGenericWriter[checkpointRow](&file,
 		parquet.Compression(&parquet.Snappy),
+		parquet.MaxRowsPerRowGroup(groupRows),
 		parquet.CreatedBy("clickstream", "", ""))
 	if _, err := w.Write(rows); err != nil {
 		return nil, lastCheckpoint{}, err

@@ -6,19 +6,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 
 	"github.com/parquet-go/parquet-go"
+	"golang.org/x/sync/errgroup"
 )
 
 // readCheckpoint adds the actions of a checkpoint's file, or of one of its parts, to what is replayed. It reads
 // the columns it knows by their names, whatever else there is and in whatever order: programs differ in which
 // columns they write, and in which of them may be null.
 func (r *replay) readCheckpoint(data []byte) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the Parquet file is damaged: %v", p) // the library panics at some damages
-		}
-	}()
+	defer catch(&err)
 	if err := checkFooter(data); err != nil {
 		return err
 	}
@@ -26,29 +24,57 @@ func (r *replay) readCheckpoint(data []byte) (err error) {
 	if err != nil {
 		return err
 	}
+	if rows := file.NumRows(); rows < 0 || rows > 64*int64(len(data)) {
+		return fmt.Errorf("the Parquet file is damaged: %d rows in %d bytes", rows, len(data))
+	}
+	if len(r.files) == 0 {
+		r.files = make(map[string]*Add, file.NumRows()) // most rows are files
+	}
 	fields := fieldsOf(file.Root())
-	known := texts{}
-	for _, group := range file.RowGroups() {
-		if rows := group.NumRows(); rows < 0 || rows > 64*int64(len(data)) {
-			return fmt.Errorf("the Parquet file is damaged: %d rows in %d bytes", rows, len(data))
-		}
-		if len(r.files) == 0 {
-			r.files = make(map[string]*Add, group.NumRows()) // most rows are files
-		}
-		rows := make([]actionRow, group.NumRows())
-		chunks := group.ColumnChunks()
-		for key, leaves := range fields {
-			if err := readField(key, leaves, chunks, rows, known); err != nil {
-				return fmt.Errorf("column %s: %w", key, err)
-			}
-		}
+	groups := make([][]actionRow, len(file.RowGroups()))
+	var reading errgroup.Group
+	reading.SetLimit(runtime.GOMAXPROCS(0))
+	for i, group := range file.RowGroups() {
+		reading.Go(func() (err error) {
+			groups[i], err = readGroup(group, fields, file.NumRows())
+			return err
+		})
+	}
+	if err := reading.Wait(); err != nil {
+		return err
+	}
+	for _, rows := range groups {
 		for i := range rows {
 			if err := r.applyRow(&rows[i]); err != nil {
-				return fmt.Errorf("row %d: %w", i, err)
+				return err
 			}
 		}
 	}
 	return nil
+}
+
+// readGroup reads a row group of a file that has that many rows.
+func readGroup(group parquet.RowGroup, fields map[string][]*parquet.Column, most int64) (_ []actionRow, err error) {
+	defer catch(&err)
+	if n := group.NumRows(); n < 0 || n > most {
+		return nil, fmt.Errorf("the Parquet file is damaged: %d rows in a group, and %d in the file", n, most)
+	}
+	rows := make([]actionRow, group.NumRows())
+	chunks := group.ColumnChunks()
+	known := texts{}
+	for key, leaves := range fields {
+		if err := readField(key, leaves, chunks, rows, known); err != nil {
+			return nil, fmt.Errorf("column %s: %w", key, err)
+		}
+	}
+	return rows, nil
+}
+
+// catch makes an error of the library's panics, at some damages.
+func catch(err *error) {
+	if p := recover(); p != nil {
+		*err = fmt.Errorf("the Parquet file is damaged: %v", p)
+	}
 }
 
 // checkFooter returns an error when the file's end is none of a Parquet file. The library makes room for as long

@@ -13,8 +13,13 @@ import (
 	"clickstream/io/objects"
 )
 
-// lookBack is how long a commit may take to find out whether it happened, when it was told that it may not have.
-const lookBack = 30 * time.Second
+const (
+	// lookBack is how long a commit may take to find out whether it happened, when it was told that it may not
+	// have.
+	lookBack = 30 * time.Second
+	// clockTolerance is how far clocks of writers may differ, for nobody to be told.
+	clockTolerance = time.Minute
+)
 
 // Transaction is what a commit changes, and what it was planned on.
 type Transaction struct {
@@ -167,6 +172,12 @@ func (l *Log) put(ctx context.Context, e *Entry) (*Snapshot, error) {
 	}
 	if err := putEntry(ctx, l.store, e, data); err != nil {
 		return nil, err
+	}
+	if behind := at.Time.Sub(l.Now()); behind > clockTolerance {
+		l.clockTold.Do(func() {
+			l.Logger.Warn("the clock is behind that of the table's last version, whose time is gone on from: it was put back, or another writer's is ahead",
+				"table", l.store.String(), "version", at.Version, "behind", behind.Round(time.Second).String())
+		})
 	}
 	at.Snapshot, at.entry = next, sha256.Sum256(data)
 	l.setState(at)

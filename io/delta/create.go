@@ -42,6 +42,14 @@ func (l *Log) create(ctx context.Context, t Table) (state, error) {
 	if !c.isEmpty() {
 		return state{}, ErrTableExists
 	}
+	// What an earlier table left would have readers look for its checkpoint.
+	if _, stale, err := readLast(ctx, l.store); err != nil {
+		return state{}, fmt.Errorf("reading %s: %w", lastName, err)
+	} else if stale {
+		if err := l.store.Delete(ctx, lastName); err != nil {
+			return state{}, fmt.Errorf("deleting %s, which points to nothing: %w", lastName, err)
+		}
+	}
 	schema, err := SchemaString(t.Schema)
 	if err != nil {
 		return state{}, err

@@ -43,6 +43,7 @@ type Log struct {
 	mu   sync.Mutex    // guards what follows
 	at   state
 
+	clockTold     sync.Once     // that the clock is behind
 	checkpointing chan struct{} // held while a checkpoint is written
 	background    sync.WaitGroup
 }
@@ -152,9 +153,12 @@ func (l *Log) versionAsOf(ctx context.Context, t time.Time) (int64, error) {
 		return 0, err
 	}
 	first, ok := c.earliest()
+	if err := noTable(c); err != nil {
+		return 0, err
+	}
 	if !ok {
 		_, _, _, err := c.way(c.latest())
-		return 0, errors.Join(err, noTable(c))
+		return 0, err
 	}
 	low, high := first, c.latest() // the version wanted lies in low ≤ v ≤ high
 	began, err := l.timeOf(ctx, c, low)

@@ -90,6 +90,15 @@ func TestCreateAndGoOn(t *testing.T) {
 	require.ErrorIs(t, err, delta.ErrTableExists)
 }
 
+func TestCreateWhereATableWas(t *testing.T) {
+	store := &storetest.Memory{}
+	require.NoError(t, store.Put(t.Context(), last, []byte(`{"version":99,"size":3}`)))
+	log := create(t, store, noCheckpoints)
+	commit(t, log, nil, "a")
+	require.NoError(t, log.Checkpoint(t.Context()))
+	assert.Contains(t, everything(t, store)[last], `"version":1,`)
+}
+
 func TestSnapshotsDoNotChange(t *testing.T) {
 	log := create(t, &storetest.Memory{}, noCheckpoints)
 	first := log.Snapshot()
@@ -103,7 +112,8 @@ func TestSnapshotsDoNotChange(t *testing.T) {
 func TestHistoryAndTimeTravel(t *testing.T) {
 	store := &storetest.Memory{}
 	clock := time.Date(2026, 11, 23, 12, 0, 0, 0, time.UTC)
-	log := create(t, store, delta.Options{Engine: "test", CheckpointInterval: 4, Now: func() time.Time { return clock }})
+	logger, told := logged()
+	log := create(t, store, delta.Options{Engine: "test", CheckpointInterval: 4, Logger: logger, Now: func() time.Time { return clock }})
 	var made []time.Time
 	for i := range 20 {
 		if i != 10 {
@@ -114,6 +124,7 @@ func TestHistoryAndTimeTravel(t *testing.T) {
 		made = append(made, commit(t, log, nil, fmt.Sprint(i)).Time)
 		require.NoError(t, log.Close(), "checkpoints read the clock, too")
 	}
+	assert.Equal(t, 1, strings.Count(told.String(), "the clock is behind"), "it is told once: %s", told)
 	for i, at := range made {
 		if i > 0 {
 			require.True(t, at.After(made[i-1]), "times ascend")
