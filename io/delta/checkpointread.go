@@ -295,9 +295,10 @@ func readMaps(leaves []*parquet.Column, chunks []parquet.ColumnChunk, rows []act
 		row int
 		key string
 	}
-	var entries []entry
+	keys := chunks[leaves[0].Index()]
+	entries := make([]entry, 0, max(0, min(keys.NumValues(), 16*int64(len(rows)))))
 	defined := leaves[0].MaxDefinitionLevel()
-	err := eachValue(chunks[leaves[0].Index()], len(rows), func(row int, v parquet.Value) error {
+	err := eachValue(keys, len(rows), func(row int, v parquet.Value) error {
 		if v.DefinitionLevel() >= defined {
 			entries = append(entries, entry{row, known.of(v.ByteArray())})
 		}
