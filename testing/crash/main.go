@@ -52,7 +52,7 @@ func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	s := &suite{
-		connection: kafka.Connection{Brokers: []string{*brokers}}, registry: *registry, components: *components,
+		connection: kafka.Connection{Brokers: []string{*brokers}, RetryTimeout: patience}, registry: *registry, components: *components,
 		clickstream: *clickstream, formats: []string{"delta", "parquet"}, kills: *kills, rate: *rate, keep: *keep,
 	}
 	begin := time.Now()
