@@ -55,6 +55,8 @@ type subject struct {
 	format  string
 	shards  int
 	schema  int
+
+	meanwhile func(read, of int64) // is called while the topic is read
 }
 
 func newSubject(t *testing.T, c *kafkatest.Cluster, format string, partitions int32) *subject {
@@ -147,7 +149,7 @@ func (s *subject) tryVerify(flags ...string) (*audit.Report, error) {
 	require.NoError(s, settings.Validate(set))
 	ctx, cancel := context.WithTimeout(s.Context(), patience)
 	defer cancel()
-	return audit.Verify(ctx, set, nil)
+	return audit.Verify(ctx, set, s.meanwhile)
 }
 
 // clean audits the table, and wants nothing to differ.

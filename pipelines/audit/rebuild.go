@@ -18,9 +18,9 @@ import (
 	"clickstream/transforms/count"
 )
 
-// maxRows is how many rows a rebuild holds at once: some 100 bytes each. Where the windows have more, it does the
-// first ones, and then reads the topic again for the others.
-var maxRows = 8_000_000
+// maxRows is how many rows a rebuild holds at once: some 300 bytes each, with what waits to be collected. Where the
+// windows have more, it does the first ones, and then reads the topic again for the others.
+var maxRows = 2_000_000
 
 // Rebuild counts windows of a table anew, from all that the topic now has of them, those clicks too that came too
 // late, and replaces them whole, in ascending order. Each must be closed: none that a run may count still. It returns

@@ -110,7 +110,7 @@ func TestRebuildRefuses(t *testing.T) {
 		_, err = s.rebuild(0, 301)
 		var wrong *settings.Error
 		require.ErrorAs(t, err, &wrong)
-		assert.ErrorContains(t, err, "--to 2026-03-01T12:05:01Z is no border of a window of 1m0s: the nearest are 2026-03-01T12:05:00Z and 2026-03-01T12:06:00Z")
+		require.ErrorContains(t, err, "--to 2026-03-01T12:05:01Z is no border of a window of 1m0s: the nearest are 2026-03-01T12:05:00Z and 2026-03-01T12:06:00Z")
 		_, err = s.rebuild(0, 360)
 		require.ErrorContains(t, err, "closed up to 2026-03-01T12:05:00Z, and --to is 2026-03-01T12:06:00Z")
 
@@ -119,7 +119,7 @@ func TestRebuildRefuses(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, 1, done.Refused)
 		assert.Equal(t, 3, done.Unchanged)
-		assert.ErrorContains(t, done.Err(), "window 2026-03-01T12:02:00Z of shard 0 holds 7 events: a replacement with 2 was refused")
+		require.ErrorContains(t, done.Err(), "window 2026-03-01T12:02:00Z of shard 0 holds 7 events: a replacement with 2 was refused")
 		assert.EqualValues(t, 6, s.views("/2", 120))
 
 		s.deleteRecords(0, 3)

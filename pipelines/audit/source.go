@@ -188,7 +188,7 @@ func read(ctx context.Context, c kafka.Connection, topic string, partitions []pa
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),  // the last offset may be one's
 		kgo.FetchMaxBytes(16<<20), // memory, not speed: what was fetched waits here
-		kgo.FetchMaxPartitionBytes(1<<20),
+		kgo.FetchMaxPartitionBytes(512<<10),
 		kgo.FetchMaxWait(500*time.Millisecond),
 	)
 	if err != nil {

@@ -91,7 +91,7 @@ func BenchmarkTake(b *testing.B) {
 			for b.Loop() {
 				require.NoError(b, v.take(b.Context(), 0, chunk))
 			}
-			require.EqualValues(b, v.report.Records, v.report.Offsets.Counted)
+			require.Equal(b, v.report.Records, v.report.Offsets.Counted)
 			b.ReportMetric(float64(v.report.Records)/b.Elapsed().Seconds(), "events/s")
 		})
 	}
