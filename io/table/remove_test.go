@@ -106,7 +106,7 @@ func TestRemoveLeavesWhatIsNotOwned(t *testing.T) {
 			before := shown(t, dir)
 			err := Remove(t.Context(), dir, mine)
 			require.ErrorIs(t, err, ErrNotOwned)
-			assert.ErrorContains(t, err, c.says)
+			require.ErrorContains(t, err, c.says)
 			assert.NotContains(t, err.Error(), "\n")
 			assert.Equal(t, before, shown(t, dir))
 		})

@@ -13,14 +13,17 @@ import (
 const (
 	history    = 5 * time.Minute // what is there when the demo begins
 	minHistory = 30_000          // clicks of it: every partition has some
-	maxHistory = 150_000         // a fraction of a second to write
+	maxHistory = 150_000         // a fraction of a second to write, on a machine that is not busy
+	parts      = 20              // parts of it that are written one after the other
+	leastPart  = 200             // clicks of a part
 	jitter     = 2 * time.Second // how far clicks are out of order
 	delay      = 3 * time.Second // of the watermark: above the jitter, so that no click is late but those that are meant to be
 	bad        = 0.005           // fraction of records that are no clicks
 	late       = 0.002           // fraction of clicks that come an hour late
 )
 
-// writing is how long the history may take to write. On a machine where it would take longer it is shorter.
+// writing is how long the history may take to write, about. On a machine where it would take longer it has fewer
+// clicks.
 const writing = 2 * time.Second
 
 // write writes the history at once, closes written, and then writes live clicks until ctx ends. Written before it is
@@ -45,13 +48,7 @@ func (d *demo) write(ctx context.Context, written chan<- struct{}) error {
 	if err != nil {
 		return err
 	}
-	past := generate.Schedule{
-		Count: int64(max(minHistory, min(maxHistory, d.settings.Rate*history.Seconds()))),
-		From:  d.begin.Add(-history), Span: history,
-	}
-	soon, cancel := context.WithTimeout(ctx, writing)
-	defer cancel()
-	if _, err := generate.Run(soon, w, punctual, past, nil); err != nil {
+	if err := d.writeHistory(ctx, w, punctual); err != nil {
 		return err
 	}
 	close(written)
@@ -69,6 +66,22 @@ func (d *demo) write(ctx context.Context, written chan<- struct{}) error {
 		_, err := generate.Run(ctx, w, tardy, live, nil)
 		return err
 	})
+}
+
+// writeHistory writes clicks of the time before the demo, in parts: they become smaller where they take too long.
+func (d *demo) writeHistory(ctx context.Context, w *kafka.Writer, src *generate.Source) error {
+	n := max(minHistory, min(maxHistory, d.settings.Rate*history.Seconds())) / parts
+	const span, budget = history / parts, writing / parts
+	for from := d.begin.Add(-history); from.Before(d.begin) && ctx.Err() == nil; from = from.Add(span) {
+		began := time.Now()
+		if _, err := generate.Run(ctx, w, src, generate.Schedule{Count: int64(n), From: from, Span: span}, nil); err != nil {
+			return err
+		}
+		if took := time.Since(began); took > budget {
+			n = max(leastPart, n*budget.Seconds()/took.Seconds())
+		}
+	}
+	return nil
 }
 
 // awaitWatermark returns when the pipeline has a watermark, or ctx has ended.
