@@ -95,6 +95,7 @@ func OpenReader(s ReaderSettings, a Assignment, next []int64, reported int64) (*
 		kgo.FetchMaxBytes(fetchBytes),
 		kgo.FetchMaxPartitionBytes(partitionBytes),
 		kgo.FetchMaxWait(500*time.Millisecond),
+		kgo.KeepRetryableFetchErrors(), // or a partition without a leader would be waited for without a word
 		kgo.WithHooks(r.health),
 	)
 	if err != nil {
@@ -150,6 +151,7 @@ func (r *Reader) Poll(ctx context.Context, f func(Chunk) error) error {
 
 func (r *Reader) chunk(p kgo.FetchTopicPartition, f func(Chunk) error) error {
 	i := r.index[p.Partition]
+	r.health.recover(partition(p.Partition))
 	records := p.Records
 	r.logEnds[i] = p.LastStableOffset
 	if last := records[len(records)-1]; last.Offset >= r.ends[i] {
@@ -196,13 +198,14 @@ func (r *Reader) failure(ctx context.Context, fetches kgo.Fetches) error {
 			if err := r.lost(ctx, r.index[e.Partition]); err != nil {
 				return err
 			}
+		case errors.Is(e.Err, kerr.UnknownTopicOrPartition), errors.Is(e.Err, kerr.UnknownTopicID): // see checkTopic
 		case kerr.IsRetriable(e.Err):
-			r.health.fail(e.Err)
+			r.health.fail(partition(e.Partition), e.Err)
 		default:
 			return r.explain(e.Err)
 		}
 	}
-	if since, err := r.health.failing(); err != nil && since >= r.settings.Connection.retryTimeout() {
+	if since, err := r.health.failing(r.settings.Connection.retryTimeout()); err != nil {
 		return gaveUp(r.explain(err), since.Round(time.Second))
 	}
 	return nil

@@ -59,7 +59,7 @@ func (w *Writer) watchBrokers(ctx context.Context) {
 			return
 		case <-w.watch.C:
 		}
-		if since, err := w.health.failing(); err != nil && since >= w.connection.retryTimeout() {
+		if since, err := w.health.failing(w.connection.retryTimeout()); err != nil {
 			w.fail(gaveUp(w.explain(err), since.Round(time.Second)))
 			w.stop()
 			return

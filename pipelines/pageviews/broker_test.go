@@ -3,6 +3,7 @@ package pageviews_test
 import (
 	"net"
 	"strconv"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -51,4 +52,59 @@ func (b *broker) cluster(t *testing.T) *kafkatest.Cluster {
 	c := kafkatest.StartEmbedded(t)
 	c.Brokers, c.Fakes.Broker = []string{b.addr}, nil
 	return c
+}
+
+// gate is a broker's listener that can be shut: then nobody gets through, and who was through is cut off.
+type gate struct {
+	net.Listener
+	mu   sync.Mutex
+	shut bool
+	open []net.Conn
+}
+
+func (g *gate) Accept() (net.Conn, error) {
+	for {
+		conn, err := g.Listener.Accept()
+		if err != nil {
+			return nil, err
+		}
+		g.mu.Lock()
+		shut := g.shut
+		g.open = append(g.open, conn)
+		g.mu.Unlock()
+		if !shut {
+			return conn, nil
+		}
+		_ = conn.Close() // that is all it is to do
+	}
+}
+
+// set shuts the gate, or opens it.
+func (g *gate) set(shut bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.shut = shut
+	for _, conn := range g.open {
+		_ = conn.Close() // it may be closed already
+	}
+	g.open = nil
+}
+
+// gated starts three brokers, each behind a gate.
+func gated(t *testing.T) (*kafkatest.Cluster, []*gate) {
+	t.Helper()
+	var gates []*gate
+	b, err := embedded.StartBroker(kfake.NumBrokers(3), kfake.ListenFn(func(network, address string) (net.Listener, error) {
+		l, err := net.Listen(network, address)
+		if err != nil {
+			return nil, err
+		}
+		gates = append(gates, &gate{Listener: l})
+		return gates[len(gates)-1], nil
+	}))
+	require.NoError(t, err)
+	t.Cleanup(b.Close)
+	c := kafkatest.StartEmbedded(t)
+	c.Brokers, c.Fakes.Broker = b.Addrs(), b
+	return c, gates
 }

@@ -14,6 +14,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
+	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"clickstream/pipelines/settings"
 	"clickstream/testing/kafkatest"
@@ -254,6 +257,74 @@ func TestBrokerStaysAway(t *testing.T) {
 	j.settings.Until.Word = settings.Latest
 	j.run()
 	j.exact()
+}
+
+// TestOneBrokerOfThree cuts off the broker that leads a partition, while the others go on.
+func TestOneBrokerOfThree(t *testing.T) {
+	one := func(t *testing.T, retry string) (r *running, leader *gate) {
+		c, gates := gated(t)
+		j := newJob(t, c, 3, append(live, "--retry-timeout", retry)...)
+		for p := range int32(3) {
+			require.NoError(t, c.Fakes.Broker.MoveTopicPartition(j.settings.Topic, p, p))
+		}
+		r = j.start()
+		writer := c.Client(t, kgo.DefaultProduceTopic(j.settings.Topic))
+		for p := range int32(3) {
+			require.NoError(t, writer.ProduceSync(t.Context(), j.click(p, "/before", noon)).FirstErr())
+		}
+		r.reads(3)
+		gates[1].set(true)
+		for _, p := range []int32{0, 2} {
+			require.NoError(t, writer.ProduceSync(t.Context(), j.click(p, "/", noon.Add(time.Minute))).FirstErr())
+		}
+		r.reads(5)
+		assert.Empty(t, r.rows(), "the partition that cannot be read holds the watermark")
+		return r, gates[1]
+	}
+	t.Run("comes back", func(t *testing.T) {
+		t.Parallel()
+		r, leader := one(t, "1m")
+		leader.set(false)
+		r.produce(r.click(1, "/after", noon), r.click(1, "/", noon.Add(time.Minute)))
+		r.shows(map[oracle.Key]int64{r.row("/before", noon): 3, r.row("/after", noon): 1})
+		r.stop()
+	})
+	t.Run("stays away", func(t *testing.T) {
+		t.Parallel()
+		r, _ := one(t, "5s")
+		refused(t, r.wait(), "Kafka at", "gave up after", r.cluster.Brokers[1])
+		assert.Empty(t, r.rows())
+	})
+}
+
+// TestPartitionWithoutALeader has the brokers answer, but for one partition that they cannot serve.
+func TestPartitionWithoutALeader(t *testing.T) {
+	t.Parallel()
+	c := kafkatest.StartEmbedded(t)
+	j := newJob(t, c, 2, append(live, "--retry-timeout", "2s")...)
+	r := j.start()
+	j.produce(j.click(0, "/", noon), j.click(1, "/", noon))
+	r.reads(2)
+	c.Fakes.Broker.ControlKey(kmsg.Fetch.Int16(), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		c.Fakes.Broker.KeepControl()
+		fetch := req.(*kmsg.FetchRequest)
+		answer := fetch.ResponseKind().(*kmsg.FetchResponse)
+		if fetch.SessionEpoch > 0 { // in which the partitions are not named again
+			answer.ErrorCode = kerr.FetchSessionIDNotFound.Code
+			return answer, nil, true
+		}
+		for _, topic := range fetch.Topics {
+			told := kmsg.FetchResponseTopic{Topic: topic.Topic, TopicID: topic.TopicID}
+			for _, p := range topic.Partitions {
+				sick := kmsg.NewFetchResponseTopicPartition()
+				sick.Partition, sick.ErrorCode = p.Partition, kerr.KafkaStorageError.Code
+				told.Partitions = append(told.Partitions, sick)
+			}
+			answer.Topics = append(answer.Topics, told)
+		}
+		return answer, nil, true
+	})
+	refused(t, r.wait(), "cannot read topic "+j.settings.Topic, "partition ", "KAFKA_STORAGE_ERROR", "gave up after")
 }
 
 // TestTableIsLostMidRun takes the table's folder away.
