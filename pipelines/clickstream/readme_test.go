@@ -29,14 +29,7 @@ var fence = regexp.MustCompile("(?ms)^```(sh|python)\n(.*?)^```$")
 // which runs it.
 func TestREADME(t *testing.T) {
 	kafkatest.FindReal(t) // what that needs, the commands need
-	python := os.Getenv("CLICKSTREAM_TEST_PYTHON")
-	if python == "" {
-		missing := "CLICKSTREAM_TEST_PYTHON names no interpreter; scripts/components/python makes one"
-		if os.Getenv("CI") == "true" {
-			t.Fatal(missing)
-		}
-		t.Skip(missing)
-	}
+	python := kafkatest.Named(t, "CLICKSTREAM_TEST_PYTHON", "scripts/components/python makes such an interpreter")
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
 	require.NoError(t, err)
 	blocks := fence.FindAllStringSubmatch(string(text), -1)

@@ -72,8 +72,8 @@ func run() error {
 // result is what a story came to.
 type result struct {
 	killed, failures, restarts int
-	clicks                    int64
-	rows                      int
+	clicks                     int64
+	rows                       int
 }
 
 func (r *result) add(o result) {

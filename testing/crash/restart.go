@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -27,8 +28,7 @@ func (st *story) withRestart(ctx context.Context, until string) error {
 	name := []string{"kafka", "registry"}[st.random.IntN(2)]
 	if err := st.restart(ctx, name); err != nil {
 		_ = cmd.Process.Kill()
-		<-ended
-		return err
+		return errors.Join(err, st.judge(<-ended, out.String()))
 	}
 	st.restarts++
 	select {
@@ -63,8 +63,10 @@ func (st *story) restart(ctx context.Context, name string) error {
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
 		return fmt.Errorf("restart %s: %w", name, err)
 	}
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
 	for syscall.Kill(pid, 0) == nil && !isZombie(pid) {
-		time.Sleep(10 * time.Millisecond)
+		<-poll.C
 	}
 	args := strings.Split(string(bytes.TrimSuffix(words, []byte{0})), "\x00")
 	log, err := os.OpenFile(filepath.Join(st.components, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)

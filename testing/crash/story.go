@@ -189,7 +189,7 @@ func (st *story) judge(err error, out string) error {
 	case strings.Contains(out, "made to fail"):
 		st.failures++
 	default:
-		return fmt.Errorf("the run failed: %s: %s", exit, out)
+		return fmt.Errorf("the run failed: %w: %s", exit, out)
 	}
 	return nil
 }

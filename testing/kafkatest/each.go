@@ -51,9 +51,16 @@ func FindReal(t *testing.T) *Cluster {
 // named returns what the environment says of the real cluster, and skips the test where it says nothing.
 func named(t *testing.T, variable string) string {
 	t.Helper()
+	return Named(t, variable, "scripts/components/up starts a broker and a registry and writes the file that sets it")
+}
+
+// Named returns the value of a variable that says where a component is which a test needs. Where it is not set the
+// test is skipped, or under CI=true fails, and says how to come by it.
+func Named(t *testing.T, variable, how string) string {
+	t.Helper()
 	value := os.Getenv(variable)
 	if value == "" {
-		missing := variable + " is not set; scripts/components/up starts a broker and a registry and writes the file that sets it"
+		missing := variable + " is not set; " + how
 		if os.Getenv("CI") == "true" {
 			t.Fatal(missing)
 		}
