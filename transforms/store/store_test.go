@@ -1,0 +1,64 @@
+package store
+
+import (
+	"testing"
+	"time"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/graph/mtime"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/graph/window"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"clickstream/io/table"
+	"clickstream/transforms/count"
+	"clickstream/transforms/progress"
+	"clickstream/transforms/teardown"
+)
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+// TestBundleKeepsTheLargestFiring gives the step several firings of a window in one bundle, in no order, as Prism does
+// when the watermark jumps.
+func TestBundleKeepsTheLargestFiring(t *testing.T) {
+	for _, format := range []string{table.Delta, table.Parquet} {
+		t.Run(format, func(t *testing.T) {
+			dir := t.TempDir()
+			f := &ReplaceFn{Config: Config{Pipeline: t.Name(), Table: table.Settings{
+				Path: dir, Format: format, Topic: "t", Window: time.Minute, Shards: 1, Version: "test",
+			}}}
+			t.Cleanup(func() { require.NoError(t, teardown.End(t.Name())) })
+			bundle := func(firings ...firing) {
+				require.NoError(t, f.StartBundle(t.Context()))
+				for _, x := range firings {
+					start := mtime.FromTime(noon.Add(x.after))
+					w := window.IntervalWindow{Start: start, End: start.Add(time.Minute)}
+					require.NoError(t, f.ProcessElement(t.Context(), w, 0, count.Counts{Pages: []string{"/"}, Views: []int64{x.views}, Events: x.views}))
+				}
+				require.NoError(t, f.FinishBundle(t.Context()))
+			}
+			bundle(firing{time.Minute, 2}, firing{0, 5}, firing{0, 3}, firing{0, 5})
+			bundle()
+			bundle(firing{0, 4}) // smaller than what is there
+			assert.EqualValues(t, 2, progress.Of(t.Name()).Snapshot().Windows)
+
+			view, err := table.View(t.Context(), dir)
+			require.NoError(t, err)
+			var views []int64
+			for row, err := range view.Scan(t.Context(), table.Filter{}) {
+				require.NoError(t, err)
+				views = append(views, row.ViewCount)
+			}
+			assert.Equal(t, []int64{5, 2}, views)
+		})
+	}
+}
+
+type firing struct {
+	after time.Duration
+	views int64
+}
+
+func TestCountsMustBeInFixedWindows(t *testing.T) {
+	f := &ReplaceFn{}
+	assert.ErrorContains(t, f.ProcessElement(t.Context(), window.GlobalWindow{}, 0, count.Counts{}), "fixed windows are wanted")
+}
