@@ -16,6 +16,7 @@ import (
 )
 
 func TestDeadLetterTopicIsMade(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 7, "--format", "json")
@@ -34,6 +35,7 @@ func TestDeadLetterTopicIsMade(t *testing.T) {
 }
 
 func TestDeadLetterTopicThatMayNotBeMade(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		secure := c.SASL(t)
@@ -57,6 +59,7 @@ func as(t *testing.T, u kafkatest.User, flags ...string) []string {
 // TestDeadLettersThatCannotBeWritten stops the job rather than lose them. Once the cause is gone, the next run
 // brings all.
 func TestDeadLettersThatCannotBeWritten(t *testing.T) {
+	t.Parallel()
 	for name, test := range map[string]struct {
 		breaks, mends func(*job)
 		says          []string
@@ -142,6 +145,7 @@ func (j *job) denied() *kadm.ACLBuilder {
 }
 
 func TestNarrowDeadLetterTopicIsToldAtTheStart(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 1, "--format", "json")
@@ -155,6 +159,7 @@ func TestNarrowDeadLetterTopicIsToldAtTheStart(t *testing.T) {
 // TestDeadLettersComeBackThroughTheSource replays a dead letter that is no click still: its new dead letter tells
 // of its new place, once.
 func TestDeadLettersComeBackThroughTheSource(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 1, "--format", "json")

@@ -68,6 +68,7 @@ var failures = map[string]http.HandlerFunc{
 // TestRegistryFailsMidRun has the registry fail when it is asked for a schema. No good record may become a dead
 // letter: the job tries again, and stops.
 func TestRegistryFailsMidRun(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		for name, fails := range failures {
 			t.Run(name, func(t *testing.T) {
@@ -96,6 +97,7 @@ func TestRegistryFailsMidRun(t *testing.T) {
 
 // TestRegistryComesBack has the registry fail for a while, shorter than the retry timeout.
 func TestRegistryComesBack(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 1, append(live, "--format", "avro")...)
@@ -117,6 +119,7 @@ func TestRegistryComesBack(t *testing.T) {
 
 // TestRegistryIsNotNeededOnceAsked reads on with a schema that is known.
 func TestRegistryIsNotNeededOnceAsked(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 1, append(live, "--format", "avro", "--retry-timeout", "1s")...)
@@ -154,6 +157,7 @@ func TestUnknownSchemaIsRegisteredLater(t *testing.T) {
 }
 
 func TestTopicIsDeletedMidRun(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 2, append(live, "--retry-timeout", "3s")...)
@@ -169,6 +173,7 @@ func TestTopicIsDeletedMidRun(t *testing.T) {
 // TestTopicIsMadeAnew deletes the topic and makes it again under the same name while the run goes on: its offsets
 // mean other records now.
 func TestTopicIsMadeAnew(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 1, append(live, "--retry-timeout", "3s")...)
@@ -188,6 +193,7 @@ func TestTopicIsMadeAnew(t *testing.T) {
 }
 
 func TestPartitionsAreAddedMidRun(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 2, live...)
@@ -197,6 +203,7 @@ func TestPartitionsAreAddedMidRun(t *testing.T) {
 		_, err := j.admin().UpdatePartitions(t.Context(), 5, j.settings.Topic)
 		require.NoError(t, err)
 		refused(t, r.wait(), "topic "+j.settings.Topic+" now has 5 partitions, this run began with 2", "run again")
+		j.writer = nil // it knows of two
 		j.produce(j.click(4, "/", noon))
 		j.settings.Until.Word = settings.Latest
 		j.run()
@@ -205,6 +212,7 @@ func TestPartitionsAreAddedMidRun(t *testing.T) {
 }
 
 func TestPermissionIsTakenAwayMidRun(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c.SASL(t), 1, as(t, kafkatest.Worker, live...)...)
@@ -261,6 +269,7 @@ func TestBrokerStaysAway(t *testing.T) {
 
 // TestOneBrokerOfThree cuts off the broker that leads a partition, while the others go on.
 func TestOneBrokerOfThree(t *testing.T) {
+	t.Parallel()
 	one := func(t *testing.T, retry string) (r *running, leader *gate) {
 		c, gates := gated(t)
 		j := newJob(t, c, 3, append(live, "--retry-timeout", retry)...)
@@ -329,6 +338,7 @@ func TestPartitionWithoutALeader(t *testing.T) {
 
 // TestTableIsLostMidRun takes the table's folder away.
 func TestTableIsLostMidRun(t *testing.T) {
+	t.Parallel()
 	removed := func(j *job) {
 		eventually(j.T, func() bool { return os.RemoveAll(j.settings.Table) == nil }, "%s cannot be removed", j.settings.Table)
 	}

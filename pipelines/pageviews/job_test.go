@@ -3,6 +3,7 @@ package pageviews_test
 import (
 	"bytes"
 	"context"
+	"flag"
 	"fmt"
 	"log/slog"
 	"os"
@@ -33,6 +34,9 @@ import (
 
 func TestMain(m *testing.M) {
 	beam.Init()
+	if err := flag.Set("test.parallel", "8"); err != nil { // most tests wait for most of their time
+		panic(err)
+	}
 	slog.SetDefault(slog.New(launch.Logs(slog.NewTextHandler(&log, nil))))
 	os.Exit(m.Run())
 }
@@ -70,7 +74,7 @@ const patience = time.Minute
 // eventually waits until the condition holds.
 func eventually(t *testing.T, condition func() bool, words string, args ...any) {
 	t.Helper()
-	require.Eventually(t, condition, patience, 20*time.Millisecond, fmt.Sprintf(words, args...))
+	require.Eventuallyf(t, condition, patience, 20*time.Millisecond, words, args...)
 }
 
 // job is a run of the command on topics and a table of its own.
@@ -80,6 +84,7 @@ type job struct {
 	settings settings.Run
 	produced int64 // records in the topic that count or are rejected
 	schema   int   // id of click.Schema, once it is asked for
+	writer   *kgo.Client
 	bundle   time.Duration
 }
 
@@ -214,7 +219,12 @@ func (r *running) shows(want map[oracle.Key]int64) {
 // produce writes records to the topic.
 func (j *job) produce(records ...*kgo.Record) {
 	j.Helper()
-	j.cluster.Produce(j.T, j.settings.Topic, records...)
+	if j.writer == nil {
+		j.writer = j.cluster.Client(j.T, kgo.DefaultProduceTopic(j.settings.Topic))
+	}
+	ctx, cancel := context.WithTimeout(j.Context(), patience)
+	defer cancel()
+	require.NoError(j, j.writer.ProduceSync(ctx, records...).FirstErr())
 	j.produced += int64(len(records))
 }
 
@@ -289,7 +299,8 @@ func (j *job) rows() map[oracle.Key]int64 {
 		require.NoError(j, err)
 		require.Equal(j, j.settings.Window, row.WindowEnd.Sub(row.WindowStart))
 		k := oracle.Key{WindowStart: row.WindowStart.UnixMilli(), Page: row.PageURL}
-		require.NotContains(j, all, k, "a row is there twice")
+		_, there := all[k]
+		require.False(j, there, "row %v is there twice", k)
 		all[k] = row.ViewCount
 	}
 	return all

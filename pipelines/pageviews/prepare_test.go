@@ -66,6 +66,7 @@ func TestBrokerThatComes(t *testing.T) {
 }
 
 func TestTopicIsMissing(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJobOn(t, c, c.Name(t), "--format", "json")
@@ -78,6 +79,7 @@ func TestTopicIsMissing(t *testing.T) {
 }
 
 func TestPermissions(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		secure := c.SASL(t)
@@ -123,6 +125,7 @@ func TestPermissions(t *testing.T) {
 }
 
 func TestLogin(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		secure := c.SASL(t)
 		wrong := kafkatest.User{Name: kafkatest.Worker.Name, Password: "not the secret"}
@@ -149,6 +152,7 @@ func TestLogin(t *testing.T) {
 }
 
 func TestTLSMismatch(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		secure := c.TLS(t)
 		other := kafkatest.StartEmbedded(t).TLS(t)
@@ -180,6 +184,7 @@ func TestTLSMismatch(t *testing.T) {
 }
 
 func TestRegistryAtTheStart(t *testing.T) {
+	t.Parallel()
 	c := kafkatest.StartEmbedded(t)
 	answer := func(status int, body string) string {
 		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -221,6 +226,7 @@ func TestRegistryAtTheStart(t *testing.T) {
 // TestTableThatCannotBe opens tables where none can be. Settings that say so by themselves are the command line's
 // matter; here the path has changed since.
 func TestTableThatCannotBe(t *testing.T) {
+	t.Parallel()
 	c := kafkatest.StartEmbedded(t)
 	file := filepath.Join(t.TempDir(), "file")
 	require.NoError(t, os.WriteFile(file, []byte("x"), 0o600))
@@ -252,6 +258,7 @@ func TestTableThatCannotBe(t *testing.T) {
 
 // TestTableOfAnother goes on with a table under other settings than it was made with.
 func TestTableOfAnother(t *testing.T) {
+	t.Parallel()
 	c := kafkatest.StartEmbedded(t)
 	for name, change := range map[string]func(*job) (was, is string){
 		"window": func(j *job) (string, string) { j.settings.Window = time.Hour; return "1m0s", "1h0m0s" },

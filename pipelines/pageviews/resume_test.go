@@ -17,6 +17,7 @@ var formats = map[string][]string{"delta": {"--table-format", "delta"}, "parquet
 
 // TestRunsGoOnWhereTheTableIs stops and starts a job at the topic's ends: many small runs are one large one.
 func TestRunsGoOnWhereTheTableIs(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		for name, flags := range formats {
 			t.Run(name, func(t *testing.T) {
@@ -49,6 +50,7 @@ func clickAt(j *job, partition int32, page string, at, written time.Time) *kgo.R
 // TestFinalWindowsStay shows that a run which starts again neither counts the clicks of final windows twice, nor
 // calls those dead that it has counted.
 func TestFinalWindowsStay(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		j := newJob(t, c, 1, "--format", "json", "--allowed-lateness", "1m", "--clock-skew", "30m")
 		j.produce(clickAt(j, 0, "/a", noon, noon), clickAt(j, 0, "/b", noon.Add(10*time.Minute), noon.Add(10*time.Minute)))
@@ -68,6 +70,7 @@ func TestFinalWindowsStay(t *testing.T) {
 // TestWhatWasTooLateStaysSo takes a dead letter for what it is, though the window that made its click late has not
 // reached the table: the run that wrote it was killed before.
 func TestWhatWasTooLateStaysSo(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		for name, flags := range formats {
 			t.Run(name, func(t *testing.T) {

@@ -25,6 +25,7 @@ var live = []string{
 // TestRowsAppearWhileTheRunGoesOn tells a run's story: windows open and close, late clicks are counted, later
 // ones are not.
 func TestRowsAppearWhileTheRunGoesOn(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 2, live...)
@@ -71,6 +72,7 @@ func TestRowsAppearWhileTheRunGoesOn(t *testing.T) {
 
 // TestWindowsCloseWhenTrafficStops has the watermark follow the clock once every partition is silent.
 func TestWindowsCloseWhenTrafficStops(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 3, append(live, "--window", "1s", "--watermark-delay", "0s", "--idle-timeout", "1s")...)
@@ -114,6 +116,7 @@ func TestStopIsClean(t *testing.T) {
 }
 
 func TestEmptyTopic(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		for _, partitions := range []int32{1, 100} {
 			t.Run(fmt.Sprint(partitions), func(t *testing.T) {
@@ -131,6 +134,7 @@ func TestEmptyTopic(t *testing.T) {
 }
 
 func TestManyPartitions(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 100, "--format", "json")
@@ -154,6 +158,7 @@ func TestManyPartitions(t *testing.T) {
 
 // TestStartAndUntil reads what lies between two times of records.
 func TestStartAndUntil(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		at := func(minute int) time.Time { return noon.Add(time.Duration(minute) * time.Minute) }
 		text := func(minute int) string { return at(minute).Format(time.RFC3339) }
@@ -193,6 +198,7 @@ func TestStartAndUntil(t *testing.T) {
 
 // TestUntilATimeTakesWhatComesBeforeIt goes on until the time, and reads what was produced by then.
 func TestUntilATimeTakesWhatComesBeforeIt(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		until := time.Now().Add(6 * time.Second).Truncate(time.Second)
@@ -208,6 +214,7 @@ func TestUntilATimeTakesWhatComesBeforeIt(t *testing.T) {
 
 // TestAbortedRecordsAtTheEnd ends a run behind which lie only records that do not count.
 func TestAbortedRecordsAtTheEnd(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		j := newJob(t, c, 1, "--format", "json")
@@ -234,6 +241,7 @@ func (j *job) deleteRecords(partition int32, before int64) {
 
 // TestRecordsThatAreGone deletes records between the look at the topic and the reading.
 func TestRecordsThatAreGone(t *testing.T) {
+	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		for name, test := range map[string]struct {
 			flag  string
