@@ -144,6 +144,8 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 		return denied("topic "+d.Topic, "--topic "+d.Topic)
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
 		return denied("with consumer group "+d.Group, "--group "+d.Group)
+	case d.Group != "" && (errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.RebalanceInProgress)):
+		return &fault{line: fmt.Sprintf("consumer group %s has members of its own, which commit its offsets; name another with --group", d.Group), err: err}
 	case errors.Is(err, kerr.ClusterAuthorizationFailed) && d.Topic != "":
 		return denied("topic "+d.Topic, "--topic "+d.Topic)
 	case errors.Is(err, kerr.ClusterAuthorizationFailed):
@@ -168,8 +170,12 @@ func (c Connection) aboutSize(err error, d Doing) *fault {
 	if found := recordSize.FindStringSubmatch(err.Error()); found != nil {
 		size, wants = " of "+found[1]+" bytes", strconv.Itoa((atoi(found[1])/(1<<20)+1)<<20)
 	}
-	return &fault{line: fmt.Sprintf("a record%s is larger than topic %s takes; let it take more: kafka-configs.sh --bootstrap-server %s --alter --topic %s --add-config %s=%s",
-		size, d.Topic, c.where(), d.Topic, maxMessageBytes, wants), err: err}
+	line := fmt.Sprintf("a record%s is larger than topic %s takes; let it take more: kafka-configs.sh --bootstrap-server %s --alter --topic %s --add-config %s=%s",
+		size, d.Topic, c.where(), d.Topic, maxMessageBytes, wants)
+	if size != "" && !strings.Contains(err.Error(), " compressed_bytes=") { // it was not even sent
+		line += "; if it takes that already, this user needs the ACL DescribeConfigs to be told so"
+	}
+	return &fault{line: line, err: err}
 }
 
 var recordSize = regexp.MustCompile(`uncompressed_bytes=(\d{1,15})\b`)

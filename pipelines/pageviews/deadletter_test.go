@@ -156,6 +156,23 @@ func TestNarrowDeadLetterTopicIsToldAtTheStart(t *testing.T) {
 	})
 }
 
+// TestDeadLetterTopicOfUnknownSize rejects a large record as a user who may not ask how large records may be.
+func TestDeadLetterTopicOfUnknownSize(t *testing.T) {
+	t.Parallel()
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		t.Parallel()
+		j := newJob(t, c.SASL(t), 1, as(t, kafkatest.Worker, "--format", "json")...)
+		j.makeDeadLetterTopic()
+		j.limitDeadLetters("16000000")
+		made, err := j.admin().CreateACLs(t.Context(), kadm.NewACLs().Topics(j.settings.DeadLetterTopic).Deny("User:"+kafkatest.Worker.Name).DenyHosts("*").
+			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpDescribeConfigs))
+		require.NoError(t, err)
+		require.NoError(t, made[0].Err)
+		j.produce(&kgo.Record{Value: []byte(noise10MB())})
+		refused(t, j.attempt(), "a record of 104", "--add-config max.message.bytes=11534336", "needs the ACL DescribeConfigs")
+	})
+}
+
 // TestDeadLettersComeBackThroughTheSource replays a dead letter that is no click still: its new dead letter tells
 // of its new place, once.
 func TestDeadLettersComeBackThroughTheSource(t *testing.T) {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/io/embedded"
 	"clickstream/pipelines/pageviews"
@@ -121,6 +122,19 @@ func TestPermissions(t *testing.T) {
 				assert.NoDirExists(t, j.settings.Table, "a table would say where it began, and the next run heed it")
 			})
 		}
+	})
+}
+
+// TestGroupOfAnother names the group of a consumer that is there: its offsets are not ours to commit.
+func TestGroupOfAnother(t *testing.T) {
+	t.Parallel()
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		j := newJob(t, c, 1, "--format", "json")
+		j.produce(j.click(0, "/", noon))
+		other := c.Client(t, kgo.ConsumerGroup(j.settings.Group), kgo.ConsumeTopics(j.settings.Topic))
+		require.Equal(t, 1, other.PollFetches(t.Context()).NumRecords())
+		j.isRefused(0, "consumer group "+j.settings.Group+" has members", "--group")
+		assert.NoDirExists(t, j.settings.Table)
 	})
 }
 

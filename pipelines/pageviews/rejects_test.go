@@ -287,6 +287,48 @@ func TestPagesComeBackAsTheyAre(t *testing.T) {
 	})
 }
 
+// TestWritersOfManySchemas counts the clicks of producers that each have a schema of their own, which says more
+// than ours, in another order, or otherwise.
+func TestWritersOfManySchemas(t *testing.T) {
+	t.Parallel()
+	const id, user, page = `{"name":"event_id","type":"string"},`, `{"name":"user_id","type":"string"},`, `{"name":"page_url","type":"string"},`
+	millis := noon.UnixMilli()
+	native := func(timestamp any, more ...any) map[string]any {
+		all := map[string]any{"event_id": "e", "user_id": "u", "page_url": "/", "timestamp": timestamp}
+		for i := 0; i < len(more); i += 2 {
+			all[more[i].(string)] = more[i+1]
+		}
+		return all
+	}
+	writers := map[string]struct {
+		fields string
+		native map[string]any
+	}{
+		"no session":      {id + user + page + `{"name":"timestamp","type":"long"}`, native(millis)},
+		"nested type":     {id + user + page + `{"name":"timestamp","type":{"type":"long","logicalType":"timestamp-millis"}}`, native(noon)},
+		"microseconds":    {id + user + page + `{"name":"timestamp","type":{"type":"long","logicalType":"timestamp-micros"}}`, native(noon)},
+		"another order":   {`{"name":"timestamp","type":"long"},` + page + user + `{"name":"event_id","type":"string"}`, native(millis)},
+		"nullable":        {id + user + `{"name":"page_url","type":["null","string"]},{"name":"timestamp","type":["null","long"]}`, native(goavro.Union("long", millis), "page_url", goavro.Union("string", "/"))},
+		"bytes for text":  {id + user + `{"name":"page_url","type":"bytes"},{"name":"timestamp","type":"long"}`, native(millis, "page_url", []byte("/"))},
+		"more before":     {`{"name":"tags","type":{"type":"map","values":{"type":"array","items":"double"}}},` + id + user + page + `{"name":"timestamp","type":"long"}`, native(millis, "tags", map[string]any{"a": []any{1.5}})},
+		"more in between": {id + `{"name":"geo","type":["null",{"type":"record","name":"Geo","fields":[{"name":"lat","type":"float"}]}]},` + user + page + `{"name":"timestamp","type":"long"}`, native(millis, "geo", goavro.Union("com.example.events.Geo", map[string]any{"lat": 1.0}))},
+		"session first":   {`{"name":"session_id","type":["string","null"]},` + id + user + page + `{"name":"timestamp","type":"long"}`, native(millis, "session_id", goavro.Union("string", "s"))},
+	}
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		t.Parallel()
+		j := newJob(t, c, 2, "--format", "avro")
+		j.settings.Registry += "/"
+		for range 3 {
+			for name, w := range writers {
+				j.produce(&kgo.Record{Partition: int32(len(name) % 2), Timestamp: noon, Value: j.other(strings.ReplaceAll(name, " ", "-"), w.fields, w.native)})
+			}
+		}
+		j.run()
+		j.exact()
+		assert.Equal(t, map[oracle.Key]int64{j.row("/", noon): 3 * int64(len(writers))}, j.rows())
+	})
+}
+
 // TestLargeClicks counts clicks whose records are large for what is not counted in them.
 func TestLargeClicks(t *testing.T) {
 	t.Parallel()
