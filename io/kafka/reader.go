@@ -53,6 +53,7 @@ type Reader struct {
 	id         kadm.TopicID // the topic's, once it is known
 	asked      time.Time
 	committed  time.Time
+	complaints logger // of offsets that are not committed, while the brokers are away
 	parking    *time.Timer
 }
 
@@ -354,7 +355,11 @@ func (r *Reader) CommitOffsets() {
 			err = commitOffsets(ctx, r.admin, r.settings.Group, offsets)
 		}
 		if err != nil && !errors.Is(err, kgo.ErrClientClosed) {
-			slog.Warn("offsets for lag tools were not committed", "group", r.settings.Group, "error", err)
+			level := slog.LevelDebug
+			if r.complaints.due("commit") {
+				level = slog.LevelWarn
+			}
+			slog.Log(ctx, level, "offsets for lag tools were not committed", "group", r.settings.Group, "error", err)
 		}
 	}()
 }

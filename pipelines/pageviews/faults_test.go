@@ -246,6 +246,7 @@ func TestBrokerRestarts(t *testing.T) {
 	}
 	r.shows(map[oracle.Key]int64{j.row("/before", noon): 3, j.row("/after", noon): 3})
 	r.stop()
+	assert.LessOrEqual(t, len(log.with("level=WARN", "offsets for lag tools", j.settings.Group)), 1)
 }
 
 // TestBrokerStaysAway gives up on a broker that is away for longer than the retry timeout.
