@@ -22,9 +22,11 @@ type Writer struct {
 }
 
 // recordRetries is how often a broker that answers may refuse a record for a passing reason, such as too few
-// replicas: with the client's pauses, about a minute. A limit by time would be counted from the record's own
-// timestamp, which may be long ago.
-const recordRetries = 20
+// replicas: for about the retry timeout, at the client's pauses of two to five seconds. A limit by time would be
+// counted from the record's own timestamp, which may be long ago.
+func (c Connection) recordRetries() int {
+	return max(4, int(c.retryTimeout()/(4*time.Second)))
+}
 
 // OpenWriter returns a writer to topic that never sends the broker more than maxBytes at once: the topic's
 // max.message.bytes, or 0 for Kafka's default of it. It does not connect.
@@ -35,7 +37,7 @@ func OpenWriter(c Connection, topic string, maxBytes int32) (*Writer, error) {
 		kgo.WithContext(ctx),
 		kgo.WithHooks(w.health),
 		kgo.DefaultProduceTopic(topic),
-		kgo.RecordRetries(recordRetries),
+		kgo.RecordRetries(c.recordRetries()),
 		kgo.ProducerBatchCompression(kgo.ZstdCompression(), kgo.NoCompression()),
 	}
 	if maxBytes > 0 {

@@ -69,7 +69,7 @@ func (l *lines) with(words ...string) []string {
 }
 
 // patience is how long anything that is to come may take, on a machine that is busy with other tests.
-const patience = time.Minute
+const patience = 2 * time.Minute
 
 // eventually waits until the condition holds.
 func eventually(t *testing.T, condition func() bool, words string, args ...any) {
