@@ -57,8 +57,13 @@ func (r *Registry) retry(ctx context.Context, what string, final func(error) boo
 	begin := time.Now()
 	limited, cancel := context.WithTimeout(ctx, r.timeout)
 	defer cancel()
+	var before error // what the attempt before told
 	for wait := firstWait; ; wait = min(2*wait, lastWait) {
 		err := do(limited)
+		if limited.Err() != nil && before != nil && errors.Is(err, context.DeadlineExceeded) {
+			err = before // the limit cut this attempt short, and it tells less
+		}
+		before = err
 		switch {
 		case err == nil:
 			return nil

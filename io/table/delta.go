@@ -84,11 +84,18 @@ func withWayOut(store objects.Store, err error) error {
 	if err == nil {
 		return nil
 	}
-	if line := err.Error(); !strings.Contains(line, "table "+store.String()) { // a log names it, a store does not
+	err = oneLine{err}
+	if !strings.Contains(err.Error(), "table "+store.String()) { // a log names it, a store does not
 		return fmt.Errorf("table %s: %w%s", store, err, wayOut(err))
 	}
 	return fmt.Errorf("%w%s", err, wayOut(err))
 }
+
+// oneLine is an error that may be several, told in one line.
+type oneLine struct{ error }
+
+func (e oneLine) Error() string { return strings.ReplaceAll(e.error.Error(), "\n", "; ") }
+func (e oneLine) Unwrap() error { return e.error }
 
 // checkEmpty fails if the store holds Parquet files that no log speaks of.
 func checkEmpty(ctx context.Context, store objects.Store) error {

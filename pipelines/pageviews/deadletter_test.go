@@ -126,8 +126,7 @@ func (j *job) attempt() error {
 
 func (j *job) makeDeadLetterTopic() {
 	j.Helper()
-	_, err := j.admin().CreateTopic(j.Context(), 1, 1, nil, j.settings.DeadLetterTopic)
-	require.NoError(j, err)
+	j.cluster.MakeTopic(j.T, j.settings.DeadLetterTopic, 1)
 }
 
 func (j *job) limitDeadLetters(bytes string) {

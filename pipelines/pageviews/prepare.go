@@ -25,6 +25,9 @@ import (
 // looks at the watermark between bundles: a second keeps both small.
 const bundle = time.Second
 
+// settling is how long a topic may be unknown to some broker after another one has made it.
+const settling = 2 * time.Second
+
 // Prepare looks up what a run needs to know, and finds out early what is not there: the registry, the cluster,
 // the topics, the table. It makes the dead letter topic and the table where they are missing.
 func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
@@ -41,6 +44,15 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	}
 	defer client.Close()
 	source, err := lookUp(ctx, s, connection, client)
+	for until := time.Now().Add(settling); errors.Is(err, kafka.ErrNoTopic) && time.Now().Before(until); {
+		select {
+		case <-ctx.Done():
+			return Plan{}, err
+		case <-time.After(200 * time.Millisecond):
+		}
+		client.PurgeTopicsFromClient(s.Topic) // which remembers that there was none
+		source, err = lookUp(ctx, s, connection, client)
+	}
 	if err != nil {
 		return Plan{}, err
 	}

@@ -72,6 +72,13 @@ func (c *Cluster) Client(t *testing.T, opts ...kgo.Opt) *kgo.Client {
 func (c *Cluster) Topic(t *testing.T, partitions int32, configs ...string) string {
 	t.Helper()
 	name := c.Name(t)
+	c.MakeTopic(t, name, partitions, configs...)
+	return name
+}
+
+// MakeTopic makes a topic of that name, as Topic does.
+func (c *Cluster) MakeTopic(t *testing.T, name string, partitions int32, configs ...string) {
+	t.Helper()
 	require.Zero(t, len(configs)%2, "configs come in pairs of name and value")
 	values := make(map[string]*string)
 	for i := 0; i < len(configs); i += 2 {
@@ -89,7 +96,6 @@ func (c *Cluster) Topic(t *testing.T, partitions int32, configs ...string) strin
 		require.NoError(t, ends.Error())
 		assert.Len(t, ends[name], int(partitions))
 	}, patience, 10*time.Millisecond, "topic %s does not settle", name)
-	return name
 }
 
 // Name returns a name, of a topic or a group, that nobody else has.
