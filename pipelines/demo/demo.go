@@ -42,7 +42,7 @@ func Run(ctx context.Context, s *settings.Demo, common *settings.Common, out io.
 	if err = d.prepare(ctx); err == nil {
 		err = d.play(ctx)
 	}
-	if err = unlessOver(ctx, err); err != nil || d.folder == nil {
+	if err = unlessOver(ctx, err); err != nil {
 		return err
 	}
 	return d.conclude(context.WithoutCancel(ctx))
@@ -69,7 +69,8 @@ type demo struct {
 
 // prepare makes all that the demo needs: the folder, the cluster, the pipeline's plan.
 func (d *demo) prepare(ctx context.Context) (err error) {
-	if d.folder, err = claim(ctx, d.settings.Table); err != nil {
+	// The folder is claimed however soon the demo ends, so that its last words can tell of it.
+	if d.folder, err = claim(context.WithoutCancel(ctx), d.settings.Table); err != nil {
 		return err
 	}
 	if d.cluster, err = startCluster(ctx); err != nil {

@@ -211,7 +211,7 @@ func TestTableIsExact(t *testing.T) {
 }
 
 func TestDemoEndsByItself(t *testing.T) {
-	for _, length := range []time.Duration{time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond, 700 * time.Millisecond} {
+	for _, length := range []time.Duration{time.Nanosecond, time.Millisecond, 20 * time.Millisecond, 100 * time.Millisecond, 700 * time.Millisecond} {
 		var out writer
 		began := time.Now()
 		ctx, stop := within(t)
