@@ -46,6 +46,9 @@ func (s *Snapshot) Txn(appID string) (int64, bool) {
 	return t.Version, ok
 }
 
+// Txns yields how far every application is, in no order.
+func (s *Snapshot) Txns() iter.Seq[Txn] { return maps.Values(s.txns) }
+
 // replay is a snapshot in the making.
 type replay struct {
 	version  int64

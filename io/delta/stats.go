@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // prefixLength is how many characters of a text statistics keep, as Spark does.
@@ -97,4 +98,17 @@ func (s *Stats) String() string {
 		panic(fmt.Sprintf("statistics of valid texts and numbers are no JSON: %v", err)) // nothing can make it so
 	}
 	return b.String()
+}
+
+// Times returns the least and the greatest value of a timestamp column in the file, whoever wrote it. It is false
+// where the statistics do not tell both. They may be rounded to milliseconds, the greatest down as well.
+func (a *Add) Times(column string) (least, greatest time.Time, ok bool) {
+	var stats struct {
+		MinValues map[string]jsontext.Value `json:"minValues"`
+		MaxValues map[string]jsontext.Value `json:"maxValues"`
+	}
+	if json.Unmarshal([]byte(a.Stats), &stats) != nil {
+		return least, greatest, false
+	}
+	return least, greatest, json.Unmarshal(stats.MinValues[column], &least) == nil && json.Unmarshal(stats.MaxValues[column], &greatest) == nil
 }

@@ -19,7 +19,8 @@ import (
 // wrote it.
 var ErrForeign = errors.New("not a file of clickstream")
 
-// Provenance says where a file's rows came from. It lies in the footer's key-value metadata.
+// Provenance says where a window's rows came from, or those of all windows of a file. It lies in the footer's
+// key-value metadata.
 type Provenance struct {
 	Topic   string        // clickstream.topic: the Kafka topic
 	Cluster string        // clickstream.cluster: the Kafka cluster's id
@@ -31,7 +32,8 @@ type Provenance struct {
 	Events  int64         // clickstream.events: the events counted, the sum of view_count
 
 	// Offsets covers the records that the events were read from, by partition.
-	// clickstream.offsets: a JSON object, {"partition":[first,next]}.
+	// clickstream.offsets: a JSON object, {"partition":[first,next]}; no such key where it is nil, which is when
+	// another program has merged files and only left the rows.
 	Offsets map[int32]click.OffsetRange
 	Schemas []int32 // clickstream.schemas: ids of the schemas the events were written with, a JSON array
 	Version string  // clickstream.version: of the program that wrote the file
@@ -55,9 +57,12 @@ type field struct {
 }
 
 // optional is the keys that a footer may be without.
-var optional = map[string]bool{consumedKey: true}
+var optional = map[string]bool{offsetsKey: true, consumedKey: true}
 
-const consumedKey = "clickstream.consumed"
+const (
+	offsetsKey  = "clickstream.offsets"
+	consumedKey = "clickstream.consumed"
+)
 
 var fields = []field{
 	text("clickstream.topic", func(p *Provenance) *string { return &p.Topic }),
@@ -76,7 +81,7 @@ var fields = []field{
 		func(p *Provenance) (string, error) { return strconv.FormatInt(p.Events, 10), nil },
 		func(p *Provenance, s string) (err error) { p.Events, err = strconv.ParseInt(s, 10, 64); return err },
 	},
-	{"clickstream.offsets", writeOffsets, readOffsets},
+	{offsetsKey, writeOffsets, readOffsets},
 	{
 		"clickstream.schemas",
 		func(p *Provenance) (string, error) {
@@ -122,6 +127,9 @@ func instant(key string, of func(*Provenance) *time.Time) field {
 }
 
 func writeOffsets(p *Provenance) (string, error) {
+	if p.Offsets == nil {
+		return "", nil
+	}
 	b := []byte{'{'}
 	for i, partition := range slices.Sorted(maps.Keys(p.Offsets)) {
 		if i > 0 {
@@ -184,7 +192,7 @@ func provenanceOf(f *parquet.File) (Provenance, error) {
 
 // tagged are the keys that Tags has: what tells a file from the others of its table, but for what its name says.
 var tagged = map[string]bool{
-	"clickstream.events": true, "clickstream.offsets": true, "clickstream.schemas": true, consumedKey: true,
+	"clickstream.events": true, offsetsKey: true, "clickstream.schemas": true, consumedKey: true,
 	"clickstream.version": true, "clickstream.checksum": true,
 }
 

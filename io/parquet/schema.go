@@ -1,5 +1,5 @@
-// Package parquet writes the rows of one window of one shard to a Parquet file, with where they came from
-// in its footer, and reads both back. The format is https://github.com/apache/parquet-format.
+// Package parquet writes the rows of windows of one shard to a Parquet file, with where they came from in its
+// footer, and reads both back; and it reads the rows of other programs' files. The format is https://github.com/apache/parquet-format.
 package parquet
 
 import (

@@ -20,15 +20,57 @@ import (
 // The views must sum up to p.Events, each be at least one, and the pages be valid UTF-8: anything else is a
 // fault of the program and an error, and nothing is written then. Other errors are those of w.
 func Write(w io.Writer, views map[string]int64, p Provenance) (Provenance, error) {
+	file := NewWriter(w)
+	if err := file.Add(views, p); err != nil {
+		return Provenance{}, err
+	}
+	return file.Close()
+}
+
+// Writer writes a file of one or more windows of one shard.
+type Writer struct {
+	file    *parquet.GenericWriter[row]
+	group   int // rows of the row group that is being written
+	windows []Provenance
+}
+
+// NewWriter returns a writer of a file to w.
+func NewWriter(w io.Writer) *Writer { return &Writer{file: newWriter(w)} }
+
+// Add writes a window as Write does. Windows come in ascending order.
+func (w *Writer) Add(views map[string]int64, p Provenance) error {
 	b := builders.Get().(*builder)
 	defer b.done()
 	if err := b.take(views, &p); err != nil {
-		return Provenance{}, err
+		return err
 	}
 	if err := b.write(w, &p); err != nil {
-		return Provenance{}, err
+		return err
 	}
-	return p, nil
+	w.windows = append(w.windows, p)
+	return nil
+}
+
+// Close ends the file with its footer, and returns what that says of all windows in one: see Join.
+func (w *Writer) Close() (Provenance, error) {
+	p := Join(w.windows)
+	for _, f := range fields {
+		value, err := f.write(&p)
+		if err != nil {
+			return Provenance{}, fmt.Errorf("parquet footer: %s: %w", f.key, err)
+		}
+		if value != "" || !optional[f.key] {
+			w.file.SetKeyValueMetadata(f.key, value)
+		}
+	}
+	if len(w.windows) > 1 {
+		value, err := writeWindows(w.windows)
+		if err != nil {
+			return Provenance{}, fmt.Errorf("parquet footer: %s: %w", windowsKey, err)
+		}
+		w.file.SetKeyValueMetadata(windowsKey, value)
+	}
+	return p, w.file.Close()
 }
 
 // Checksum returns a sum of the rows that any order of them gives. Two windows of equal events and equal
@@ -102,27 +144,23 @@ func (b *builder) done() {
 	builders.Put(b)
 }
 
-// write writes b.rows as one file.
-func (b *builder) write(w io.Writer, p *Provenance) error {
-	file := newWriter(w)
-	for _, f := range fields {
-		value, err := f.write(p)
-		if err != nil {
-			return fmt.Errorf("parquet footer: %s: %w", f.key, err)
-		}
-		if value != "" || !optional[f.key] {
-			file.SetKeyValueMetadata(f.key, value)
-		}
-	}
-	for group := range slices.Chunk(b.rows, maxRowGroup) {
-		if err := b.writeGroup(file.ColumnWriters(), group, p); err != nil {
+// write writes b.rows, and ends row groups that are full.
+func (b *builder) write(w *Writer, p *Provenance) error {
+	for rows := b.rows; len(rows) > 0; {
+		n := min(len(rows), maxRowGroup-w.group)
+		if err := b.writeGroup(w.file.ColumnWriters(), rows[:n], p); err != nil {
 			return err
 		}
-		if err := file.Flush(); err != nil {
+		rows = rows[n:]
+		if w.group += n; w.group < maxRowGroup {
+			continue
+		}
+		if err := w.file.Flush(); err != nil {
 			return err
 		}
+		w.group = 0
 	}
-	return file.Close()
+	return nil
 }
 
 // writeGroup writes rows column by column, which costs a fifth of writing them as structs.

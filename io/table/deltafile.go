@@ -8,6 +8,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strings"
@@ -15,15 +16,24 @@ import (
 
 	"clickstream/io/delta"
 	"clickstream/io/parquet"
+	"clickstream/transforms/click"
 )
 
-// piece is a data file of a Delta table: one window of one shard.
+// piece is a data file of a Delta table. Its name says which windows it holds.
+//
+// There are three kinds. Runs write a file for each window and shard. Compact, and whoever takes a window out of
+// such a file, write files of several windows of one shard; their footers tell of each window. Files of other
+// programs hold any rows of one date.
 type piece struct {
 	name
-	add    *delta.Add
-	object string             // the file's name in the store
-	told   parquet.Provenance // what its tags tell, or its footer
+	add     *delta.Add
+	object  string // the file's name in the store
+	foreign bool   // another program wrote it: its shard is none
+	vague   bool   // only its date is known: its windows may end before the name does
 }
+
+// noShard is the shard of a file that may hold rows of any.
+const noShard = -1
 
 // deltaName returns a new name for a file of n.
 func deltaName(n name) string {
@@ -41,63 +51,99 @@ func parseDeltaName(object string) (name, bool) {
 	return name{}, false
 }
 
-// pieces returns the files of a version whose windows lie in span, by window and shard, with what is told of them.
-func (v *deltaView) pieces(ctx context.Context, at *delta.Snapshot, span Span) ([]piece, error) {
-	all, err := v.files(at, span)
-	if err != nil {
-		return nil, err
-	}
-	for i := range all {
-		if all[i].told, err = v.tell(ctx, all[i]); err != nil {
-			return nil, err
-		}
-	}
-	return all, nil
-}
-
-// files returns the files of a version whose windows lie in span, by window and shard. A file of another program
-// is an error: it may hold rows of any window.
-func (v *deltaView) files(at *delta.Snapshot, span Span) ([]piece, error) {
+// files returns the files of a version that may hold windows of span, by window and shard.
+func (v *deltaView) files(at *delta.Snapshot, span Span, m *Metadata) ([]piece, error) {
 	var all []piece
 	for add := range at.Files() {
-		object, err := add.Name()
+		p, err := newPiece(add, m)
 		if err != nil {
 			return nil, fmt.Errorf("table %s: %w", v.store, err)
 		}
-		n, ok := parseDeltaName(object)
-		if !ok {
-			return nil, fmt.Errorf("table %s: %s was not written by this program, which keeps a file for each window: remove its rows, or restore version %d of the table or one before it", v.store, object, at.Version)
-		}
-		if span.holds(n.start) {
-			all = append(all, piece{name: n, add: add, object: object})
+		if span.touches(p.name) {
+			all = append(all, p)
 		}
 	}
 	slices.SortFunc(all, func(a, b piece) int {
-		if c := a.name.compare(b.name); c != 0 {
-			return c
-		}
-		return cmp.Compare(a.object, b.object)
+		return cmp.Or(a.name.compare(b.name), cmp.Compare(a.object, b.object))
 	})
 	return all, nil
 }
 
-// tell returns what the log tells of a file or, where somebody has rewritten the log without it, its footer.
-func (v *deltaView) tell(ctx context.Context, p piece) (parquet.Provenance, error) {
-	told, ok, err := parquet.ParseTags(p.add.Tags)
+// newPiece returns the file that the log names.
+func newPiece(add *delta.Add, m *Metadata) (piece, error) {
+	object, err := add.Name()
 	if err != nil {
-		return told, fmt.Errorf("table %s: what its log says of %s is damaged: %w", v.store, p.object, err)
+		return piece{}, err
 	}
-	if ok {
-		return told, nil
+	if n, ok := parseDeltaName(object); ok {
+		return piece{name: n, add: add, object: object}, nil
+	}
+	date := add.PartitionValues[dateColumn]
+	day, err := time.Parse(time.DateOnly, date)
+	if err != nil {
+		return piece{}, fmt.Errorf("%s was written by another program, and its %s is %q: remove its rows, they have no date", object, dateColumn, date)
+	}
+	start, _, ok := add.Times("window_start")
+	_, end, ok2 := add.Times("window_end")
+	if !ok || !ok2 {
+		start, end = day, floor(day.Add(24*time.Hour-time.Millisecond), m.Window).Add(m.Window)
+	}
+	n := name{start.UTC(), end.Sub(start), noShard, 0}
+	return piece{name: n, add: add, object: object, foreign: true, vague: !ok || !ok2}, nil
+}
+
+// tell returns what is known of each window of a file, by window and shard: what the log tells or, where it is
+// of several windows or somebody has rewritten the log, its footer. Of another program's it is what its rows tell.
+func (v *deltaView) tell(ctx context.Context, p piece, m *Metadata) ([]parquet.Provenance, error) {
+	if p.foreign {
+		rows, err := v.foreignRows(ctx, p, m)
+		return toldByRows(rows, m), err
+	}
+	if p.length == m.Window {
+		told, ok, err := parquet.ParseTags(p.add.Tags)
+		if err != nil {
+			return nil, fmt.Errorf("table %s: what its log says of %s is damaged: %w", v.store, p.object, err)
+		}
+		if ok {
+			told.Topic, told.Cluster, told.Window = m.Topic, m.Cluster, m.Window
+			told.Start, told.End, told.Shard, told.Shards = p.start, p.end(), p.shard, p.shards
+			return []parquet.Provenance{told}, nil
+		}
 	}
 	data, err := v.read(ctx, p)
 	if err != nil {
-		return told, err
+		return nil, err
 	}
-	if told, err = parquet.ReadProvenance(bytes.NewReader(data), int64(len(data))); err != nil {
-		return told, v.damaged(p.object, err)
+	told, err := parquet.ReadWindows(bytes.NewReader(data), int64(len(data)))
+	if err != nil {
+		return nil, v.damaged(p.object, err)
 	}
 	return told, nil
+}
+
+// toldByRows returns what rows tell of their windows and shards. What they were counted from they do not.
+func toldByRows(rows []click.PageView, m *Metadata) []parquet.Provenance {
+	views := map[key]map[string]int64{}
+	for _, row := range rows {
+		k := key{row.WindowStart.UnixMilli(), int(click.ShardOf(row.PageURL, m.Shards))}
+		if views[k] == nil {
+			views[k] = map[string]int64{}
+		}
+		views[k][row.PageURL] += row.ViewCount
+	}
+	var told []parquet.Provenance
+	for _, k := range slices.SortedFunc(maps.Keys(views), key.compare) {
+		p := parquet.Provenance{
+			Topic: m.Topic, Cluster: m.Cluster, Window: m.Window, Shard: k.shard, Shards: m.Shards,
+			Start: time.UnixMilli(k.start).UTC(), End: time.UnixMilli(k.start).UTC().Add(m.Window),
+			Checksum: parquet.Checksum(views[k]), Rows: int64(len(views[k])),
+		}
+		for _, n := range views[k] {
+			p.Events += n
+		}
+		told = append(told, p)
+	}
+	return told
 }
 
 func (v *deltaView) read(ctx context.Context, p piece) ([]byte, error) {
@@ -109,48 +155,65 @@ func (v *deltaView) read(ctx context.Context, p piece) ([]byte, error) {
 }
 
 func (v *deltaView) damaged(object string, err error) error {
-	return fmt.Errorf("table %s: %s is damaged: %w; count its window again with table rebuild", v.store, object, err)
+	return fmt.Errorf("table %s: %s is damaged: %w; count its windows again with table rebuild", v.store, object, err)
 }
 
-// open returns a reader of a file's rows.
-func (v *deltaView) open(ctx context.Context, p piece) (*shardReader, error) {
+// foreignRows returns the rows of another program's file, in order.
+func (v *deltaView) foreignRows(ctx context.Context, p piece, m *Metadata) ([]click.PageView, error) {
 	data, err := v.read(ctx, p)
 	if err != nil {
 		return nil, err
 	}
-	rows, err := parquet.NewReader(bytes.NewReader(data), int64(len(data)))
+	rows, err := parquet.ReadForeign(bytes.NewReader(data), int64(len(data)))
 	if err != nil {
-		return nil, v.damaged(p.object, err)
+		return nil, fmt.Errorf("table %s: %s, which another program wrote, holds no page views: %w; remove its rows", v.store, p.object, err)
 	}
-	return &shardReader{damaged: func(err error) error { return v.damaged(p.object, err) }, file: io.NopCloser(nil), rows: rows}, nil
-}
-
-// newAdd returns the log's words for a file that was written.
-func newAdd(object string, size int, views map[string]int64, from parquet.Provenance, at time.Time) (delta.Add, error) {
-	tags, err := from.Tags()
-	if err != nil {
-		return delta.Add{}, err
-	}
-	least, greatest, fewest, most := extremes(views)
-	stats := delta.NewStats(from.Rows).Time("window_start", from.Start, from.Start, 0).Time("window_end", from.End, from.End, 0).
-		Text("page_url", least, greatest, 0).Integer("view_count", fewest, most, 0)
-	return delta.Add{
-		Path: delta.EscapePath(object), PartitionValues: delta.Values{dateColumn: from.Start.UTC().Format(time.DateOnly)},
-		Size: int64(size), ModificationTime: at.UnixMilli(), DataChange: true, Stats: stats.String(),
-		Tags: tags,
-	}, nil
-}
-
-// extremes returns the least and the greatest page and number of views.
-func extremes(views map[string]int64) (least, greatest string, fewest, most int64) {
-	begun := false
-	for page, n := range views {
-		if !begun {
-			least, greatest, fewest, most, begun = page, page, n, n, true
+	for _, row := range rows {
+		start := row.WindowStart
+		switch {
+		case !floor(start, m.Window).Equal(start) || row.WindowEnd.Sub(start) != m.Window:
+			err = fmt.Errorf("a row is of the window from %s to %s, and the table's windows are %s long", start.Format(time.RFC3339Nano), row.WindowEnd.Format(time.RFC3339Nano), m.Window)
+		case start.Before(p.start), row.WindowEnd.After(p.end()):
+			err = fmt.Errorf("a row is of the window of %s, and the log says %s to %s", start.Format(time.RFC3339), p.start.Format(time.RFC3339), p.end().Format(time.RFC3339))
+		default:
 			continue
 		}
-		least, greatest = min(least, page), max(greatest, page)
-		fewest, most = min(fewest, n), max(most, n)
+		return nil, fmt.Errorf("table %s: %s was written by another program: %w; remove its rows", v.store, p.object, err)
 	}
-	return least, greatest, fewest, most
+	return rows, nil
 }
+
+// source returns the file as one that rows of a shard are read from, or with noShard all rows.
+func (v *deltaView) source(ctx context.Context, p piece, m *Metadata, shard int) source {
+	return source{p.start, func() (rowReader, error) {
+		if p.foreign {
+			rows, err := v.foreignRows(ctx, p, m)
+			return &sliceRows{slices.DeleteFunc(rows, func(row click.PageView) bool {
+				return shard != noShard && int(click.ShardOf(row.PageURL, m.Shards)) != shard
+			})}, err
+		}
+		data, err := v.read(ctx, p)
+		if err != nil {
+			return nil, err
+		}
+		rows, err := parquet.NewReader(bytes.NewReader(data), int64(len(data)))
+		if err != nil {
+			return nil, v.damaged(p.object, err)
+		}
+		return &fileRows{rows, io.NopCloser(nil), func(err error) error { return v.damaged(p.object, err) }}, nil
+	}}
+}
+
+// sliceRows reads rows that are there already.
+type sliceRows struct{ rows []click.PageView }
+
+func (r *sliceRows) Next() (click.PageView, error) {
+	if len(r.rows) == 0 {
+		return click.PageView{}, io.EOF
+	}
+	row := r.rows[0]
+	r.rows = r.rows[1:]
+	return row, nil
+}
+
+func (r *sliceRows) Close() error { return nil }

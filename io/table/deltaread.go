@@ -2,129 +2,184 @@ package table
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"iter"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"clickstream/io/delta"
+	"clickstream/io/parquet"
 	"clickstream/transforms/click"
 )
 
-// version returns the version that is read.
-func (v *deltaView) version(ctx context.Context) (*delta.Snapshot, error) {
-	if v.at != nil {
-		return v.at, nil
+// open returns the version that is read, and what the table is of.
+func (v *deltaView) open(ctx context.Context) (at *delta.Snapshot, m Metadata, err error) {
+	if at = v.at; at == nil {
+		if at, err = v.log.Refresh(ctx); err != nil {
+			return nil, m, err
+		}
 	}
-	return v.log.Refresh(ctx)
+	m, err = v.metadata(at)
+	return at, m, err
 }
 
 // Metadata is Reader's.
 func (v *deltaView) Metadata(ctx context.Context) (Metadata, error) {
-	at, err := v.version(ctx)
-	if err != nil {
-		return Metadata{}, err
-	}
-	return v.metadata(at)
+	_, m, err := v.open(ctx)
+	return m, err
 }
 
-// Windows is Reader's. It reads the log alone.
+// part is what a file holds of a window of a shard.
+type part struct {
+	parquet.Provenance
+	*piece
+}
+
+func (p *part) key() key { return key{p.Start.UnixMilli(), p.Shard} }
+
+// parts returns what the files of a version hold of the windows of span, by window and shard.
+func (v *deltaView) parts(ctx context.Context, at *delta.Snapshot, span Span, m *Metadata) ([]part, error) {
+	files, err := v.files(at, span, m)
+	if err != nil {
+		return nil, err
+	}
+	parts := make([]part, 0, len(files))
+	for i := range files {
+		told, err := v.tell(ctx, files[i], m)
+		if err != nil {
+			return nil, err
+		}
+		for _, p := range told {
+			if span.holds(p.Start) {
+				parts = append(parts, part{p, &files[i]})
+			}
+		}
+	}
+	slices.SortStableFunc(parts, func(a, b part) int { return a.key().compare(b.key()) })
+	return parts, nil
+}
+
+// Windows is Reader's. It reads the log, and the footers of files of several windows.
 func (v *deltaView) Windows(ctx context.Context, in Span) iter.Seq2[Info, error] {
 	return func(yield func(Info, error) bool) {
-		at, err := v.version(ctx)
+		at, m, err := v.open(ctx)
+		var parts []part
+		if err == nil {
+			parts, err = v.parts(ctx, at, in, &m)
+		}
 		if err != nil {
 			yield(Info{}, err)
 			return
 		}
-		m, err := v.metadata(at)
-		if err != nil {
-			yield(Info{}, err)
-			return
-		}
-		pieces, err := v.pieces(ctx, at, in)
-		if err != nil {
-			yield(Info{}, err)
-			return
-		}
-		for _, p := range pieces {
-			info := Info{
-				Start: p.start, End: p.start.Add(p.length), Shard: p.shard, Shards: p.shards,
-				Events: p.told.Events, Rows: p.told.Rows, Bytes: p.add.Size, Offsets: p.told.Offsets, Schemas: p.told.Schemas,
-				Consumed: p.told.Consumed, Topic: m.Topic, Cluster: m.Cluster, Version: p.told.Version,
+		for len(parts) > 0 {
+			n := 1
+			for n < len(parts) && parts[n].key() == parts[0].key() {
+				n++
 			}
-			if !yield(info, nil) {
+			if !yield(info(parts[:n]), nil) {
 				return
 			}
+			parts = parts[n:]
 		}
+	}
+}
+
+// info returns what is known of a window of a shard, which may lie in several files where another program added
+// to it.
+func info(parts []part) Info {
+	told := make([]parquet.Provenance, len(parts))
+	var bytes int64
+	for i, p := range parts {
+		told[i] = p.Provenance
+		bytes += int64(float64(p.add.Size) * p.End.Sub(p.Start).Seconds() / p.length.Seconds())
+	}
+	p := parquet.Join(told)
+	return Info{
+		Start: p.Start, End: p.End, Shard: p.Shard, Shards: p.Shards, Events: p.Events, Rows: p.Rows, Bytes: bytes,
+		Offsets: p.Offsets, Schemas: p.Schemas, Consumed: p.Consumed, Topic: p.Topic, Cluster: p.Cluster, Version: p.Version,
 	}
 }
 
 // Scan is Reader's. It reads one version from its beginning to its end.
 func (v *deltaView) Scan(ctx context.Context, f Filter) iter.Seq2[click.PageView, error] {
-	return func(yield func(click.PageView, error) bool) {
-		rows := 0
-		each := func(row click.PageView) error {
-			if f.Page != "" && row.PageURL != f.Page {
-				return ctx.Err()
-			}
-			rows++
-			if !yield(row, nil) || rows == f.Limit {
-				return errEnough
-			}
-			return ctx.Err()
+	return scan(ctx, f, func() ([]source, error) {
+		at, m, err := v.open(ctx)
+		if err != nil {
+			return nil, err
 		}
-		at, err := v.version(ctx)
-		var pieces []piece
-		if err == nil {
-			pieces, err = v.pieces(ctx, at, f.Span)
+		files, err := v.files(at, f.Span, &m)
+		sources := make([]source, len(files))
+		for i, p := range files {
+			sources[i] = v.source(ctx, p, &m, noShard)
 		}
-		for len(pieces) > 0 && err == nil {
-			shards := 1
-			for shards < len(pieces) && pieces[shards].start.Equal(pieces[0].start) {
-				shards++
-			}
-			err = merge(shards, func(i int) (*shardReader, error) { return v.open(ctx, pieces[i]) }, each)
-			pieces = pieces[shards:]
-		}
-		if err != nil && !errors.Is(err, errEnough) {
-			yield(click.PageView{}, err)
-		}
-	}
+		return sources, err
+	})
 }
 
-// State is Reader's. It reads the log alone.
+// consumedApp is the application that a commit says a partition's consumed offset for, by a txn: unlike what is said
+// of a file it stays when another program merges files.
+const consumedApp = "clickstream.consumed."
+
+// State is Reader's. It reads the log, but for files of several windows that are still open.
 func (v *deltaView) State(ctx context.Context, lateness time.Duration) (State, error) {
 	s := State{Consumed: map[int32]int64{}, First: map[int32]int64{}}
-	at, err := v.version(ctx)
-	if err != nil {
-		return s, err
-	}
-	m, err := v.metadata(at)
+	at, m, err := v.open(ctx)
 	if err != nil {
 		return s, err
 	}
 	s.Begun, s.Made = m.Begun, m.Made
-	all, err := v.files(at, Span{})
+	newest, err := v.newest(ctx, at, &m)
+	if err != nil || newest.IsZero() {
+		return s, err
+	}
+	s.Final = floor(newest.Add(-lateness), m.Window)
+	open, err := v.parts(ctx, at, Span{From: s.Final}, &m)
 	if err != nil {
 		return s, err
 	}
-	newest := make([]time.Time, m.Shards)
-	for _, p := range all {
-		if end := p.start.Add(p.length); p.shard < len(newest) && end.After(newest[p.shard]) {
-			newest[p.shard] = end
+	for _, p := range open {
+		s.learn(p.End, p.Offsets, p.Consumed)
+	}
+	for txn := range at.Txns() {
+		if text, ok := strings.CutPrefix(txn.AppID, consumedApp); ok {
+			if partition, err := strconv.ParseInt(text, 10, 32); err == nil {
+				s.Consumed[int32(partition)] = max(s.Consumed[int32(partition)], txn.Version)
+			}
 		}
 	}
-	slowest := slices.MinFunc(newest, time.Time.Compare)
-	if slowest.IsZero() {
-		return s, nil
-	}
-	s.Final = floor(slowest.Add(-lateness), m.Window)
-	pieces, err := v.pieces(ctx, at, Span{From: s.Final.Add(-consumedSpan)})
-	if err != nil {
-		return s, err
-	}
-	for _, p := range pieces {
-		s.learn(p.start.Add(p.length), p.told.Offsets, p.told.Consumed)
-	}
 	return s, nil
+}
+
+// foreseen is how far ahead of this machine's clock windows of another program's may lie.
+const foreseen = 24 * time.Hour
+
+// newest returns the end of the newest window that every shard holds; zero where there is none. What another program
+// wrote counts for all shards.
+func (v *deltaView) newest(ctx context.Context, at *delta.Snapshot, m *Metadata) (time.Time, error) {
+	files, err := v.files(at, Span{}, m)
+	if err != nil {
+		return time.Time{}, err
+	}
+	newest := make([]time.Time, m.Shards)
+	for _, p := range files {
+		end := p.end()
+		if p.vague {
+			told, err := v.tell(ctx, p, m)
+			if err != nil {
+				return time.Time{}, err
+			}
+			end = parquet.Join(told).End
+		}
+		if p.foreign && end.After(time.Now().Add(foreseen)) {
+			return time.Time{}, fmt.Errorf("table %s: %s, which another program wrote, holds the window that ends at %s, and no click of before then would be counted: remove its rows", v.store, p.object, end.Format(time.RFC3339))
+		}
+		for shard := range newest {
+			if (p.foreign || p.shard == shard) && end.After(newest[shard]) {
+				newest[shard] = end
+			}
+		}
+	}
+	return slices.MinFunc(newest, time.Time.Compare), nil
 }

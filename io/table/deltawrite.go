@@ -5,7 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"runtime"
+	"slices"
 	"strconv"
 	"time"
 
@@ -19,7 +21,7 @@ import (
 // upload is a window on its way into a Delta table.
 type upload struct {
 	*change
-	held []piece // what it replaces
+	held []part // what it replaces
 	add  *delta.Add
 }
 
@@ -53,11 +55,12 @@ func (t *deltaTable) tryReplace(ctx context.Context, uploads []*upload) (Commit,
 	if err != nil {
 		return Commit{}, err
 	}
-	if err := t.fits(at); err != nil {
+	m, err := t.fits(at)
+	if err != nil {
 		return Commit{}, err
 	}
 	var c Commit
-	write, err := t.judge(ctx, at, uploads, &c)
+	write, err := t.judge(ctx, at, &m, uploads, &c)
 	if err != nil {
 		return Commit{}, err
 	}
@@ -67,12 +70,20 @@ func (t *deltaTable) tryReplace(ctx context.Context, uploads []*upload) (Commit,
 	if err := t.uploadAll(ctx, write); err != nil {
 		return Commit{}, errors.Join(err, t.drop(context.WithoutCancel(ctx), uploads, nil))
 	}
+	rest, err := t.rest(ctx, &m, write)
+	if err != nil {
+		return Commit{}, errors.Join(err, t.drop(context.WithoutCancel(ctx), uploads, nil))
+	}
 	if err := crashpoint.Reach(crashpoint.AfterUpload); err != nil {
 		return Commit{}, err
 	}
-	done, err := t.log.Commit(ctx, t.transaction(at, write, &c))
+	done, err := t.log.Commit(ctx, t.transaction(at, write, rest, &c))
 	if err != nil {
-		return Commit{}, err // the files stay: it may have been committed all the same
+		var conflict *delta.Conflict
+		if errors.As(err, &conflict) { // else the files stay: it may have been committed all the same
+			err = errors.Join(err, discard(ctx, t.store, rest))
+		}
+		return Commit{}, err
 	}
 	t.others(done.Between)
 	if err := crashpoint.Reach(crashpoint.AfterLogEntry); err != nil {
@@ -82,32 +93,68 @@ func (t *deltaTable) tryReplace(ctx context.Context, uploads []*upload) (Commit,
 }
 
 // judge finds what each window replaces, and returns those that are to be written.
-func (t *deltaTable) judge(ctx context.Context, at *delta.Snapshot, uploads []*upload, c *Commit) ([]*upload, error) {
+func (t *deltaTable) judge(ctx context.Context, at *delta.Snapshot, m *Metadata, uploads []*upload, c *Commit) ([]*upload, error) {
 	from, to := uploads[0].name.start, uploads[len(uploads)-1].name.start
-	held, err := t.pieces(ctx, at, Span{From: from, To: to.Add(time.Millisecond)})
+	parts, err := t.parts(ctx, at, Span{From: from, To: to.Add(time.Millisecond)}, m)
 	if err != nil {
 		return nil, err
 	}
+	held := map[key][]part{}
+	for _, p := range parts {
+		held[p.key()] = append(held[p.key()], p)
+	}
 	var write []*upload
 	for _, u := range uploads {
-		u.held = nil
+		u.held = held[u.name.key()]
 		var events int64
-		for _, p := range held {
-			if p.name.compare(u.name) == 0 {
-				u.held = append(u.held, p)
-				events += p.told.Events
-			}
+		for _, p := range u.held {
+			events += p.Events
 		}
 		switch {
 		case events > u.Events:
 			c.Refused = append(c.Refused, Refusal{u.Start, u.End, u.Shard, events, u.Events})
-		case len(u.held) == 1 && events == u.Events && u.held[0].told.Checksum == parquet.Checksum(u.Views):
+		case len(u.held) == 1 && events == u.Events && u.held[0].Checksum == parquet.Checksum(u.Views):
 			c.Unchanged++
 		default:
 			write = append(write, u)
 		}
 	}
 	return write, nil
+}
+
+// rest writes what the files that are replaced hold of other windows and shards, and returns the new files.
+func (t *deltaTable) rest(ctx context.Context, m *Metadata, write []*upload) ([]delta.Add, error) {
+	written := map[key]bool{}
+	for _, u := range write {
+		written[u.name.key()] = true
+	}
+	var rest []delta.Add
+	for _, p := range replacedBy(write) {
+		if p.length == m.Window && !p.foreign {
+			continue
+		}
+		done, err := t.rewrite(ctx, m, []piece{*p}, func(k key) bool { return !written[k] })
+		rest = append(rest, done.adds...)
+		if err != nil {
+			return nil, errors.Join(err, discard(context.WithoutCancel(ctx), t.store, rest))
+		}
+	}
+	return rest, nil
+}
+
+// replacedBy returns the files that uploads replace.
+func replacedBy(uploads []*upload) []*piece {
+	var files []*piece
+	seen := map[*piece]bool{}
+	for _, u := range uploads {
+		for _, p := range u.held {
+			if !seen[p.piece] {
+				seen[p.piece] = true
+				files = append(files, p.piece)
+			}
+		}
+	}
+	return files
 }
 
 // uploadAll writes the files that are not there yet.
@@ -131,30 +178,23 @@ func (t *deltaTable) upload(ctx context.Context, u *upload, encoders chan struct
 	if err != nil {
 		return fmt.Errorf("table %s: %w", t.store, err)
 	}
-	object := deltaName(u.name)
-	add, err := newAdd(object, file.Len(), u.Views, from, time.Now())
-	if err != nil {
-		return fmt.Errorf("table %s: %w", t.store, err)
-	}
-	u.add = &add
-	if err := t.store.Put(ctx, object, file.Bytes()); err != nil {
-		return fmt.Errorf("table %s: writing %s: %w", t.store, object, err)
-	}
-	return nil
+	var b bounds
+	b.add(u.Views)
+	u.add, err = t.put(ctx, u.name, file.Bytes(), &from, b)
+	return err
 }
 
-// transaction returns the commit that replaces the windows, in their order, and counts what it does.
-func (t *deltaTable) transaction(at *delta.Snapshot, write []*upload, c *Commit) delta.Transaction {
-	tx := delta.Transaction{Read: at, Operation: "WRITE", Parameters: map[string]string{
+// transaction returns the commit that replaces the windows, in their order, and counts what it does. rest is what
+// is left of the files that they lay in.
+func (t *deltaTable) transaction(at *delta.Snapshot, write []*upload, rest []delta.Add, c *Commit) delta.Transaction {
+	tx := delta.Transaction{Read: at, Operation: "WRITE", Add: rest, Txn: consumed(at, write), Parameters: map[string]string{
 		"mode": "Overwrite", "partitionBy": `["` + dateColumn + `"]`,
 	}}
-	ours := map[key]bool{}
 	now := time.Now()
+	for _, p := range replacedBy(write) {
+		tx.Remove = append(tx.Remove, p.add.Remove(now, true))
+	}
 	for _, u := range write {
-		ours[u.name.key()] = true
-		for _, p := range u.held {
-			tx.Remove = append(tx.Remove, p.add.Remove(now, true))
-		}
 		tx.Add = append(tx.Add, *u.add)
 		c.Written++
 		c.Files++
@@ -162,15 +202,36 @@ func (t *deltaTable) transaction(at *delta.Snapshot, write []*upload, c *Commit)
 		c.Bytes += u.add.Size
 	}
 	tx.Concerns = func(a *delta.Add) bool {
-		object, err := a.Name()
-		n, ok := parseDeltaName(object)
-		return err != nil || !ok || ours[n.key()]
+		p, err := newPiece(a, &Metadata{Window: t.settings.Window})
+		return err != nil || slices.ContainsFunc(write, func(u *upload) bool {
+			return (p.foreign || p.shard == u.Shard) && p.start.Before(u.End) && p.end().After(u.Start)
+		})
 	}
 	tx.Metrics = map[string]string{
-		"numFiles": strconv.Itoa(c.Files), "numRemovedFiles": strconv.Itoa(len(tx.Remove)),
+		"numFiles": strconv.Itoa(len(tx.Add)), "numRemovedFiles": strconv.Itoa(len(tx.Remove)),
 		"numOutputRows": strconv.FormatInt(c.Rows, 10), "numOutputBytes": strconv.FormatInt(c.Bytes, 10),
 	}
 	return tx
+}
+
+// consumed returns the offsets that are consumed with the windows, where the table does not know of them yet.
+func consumed(at *delta.Snapshot, write []*upload) []delta.Txn {
+	next := map[int32]int64{}
+	for _, u := range write {
+		for partition, r := range u.Offsets {
+			if u.Consumed == nil {
+				next[partition] = max(next[partition], r.Next)
+			}
+		}
+	}
+	var txns []delta.Txn
+	for _, partition := range slices.Sorted(maps.Keys(next)) {
+		app := consumedApp + strconv.Itoa(int(partition))
+		if had, ok := at.Txn(app); !ok || next[partition] > had {
+			txns = append(txns, delta.Txn{AppID: app, Version: next[partition], LastUpdated: time.Now().UnixMilli()})
+		}
+	}
+	return txns
 }
 
 // drop removes the files that were uploaded and are not used.

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,12 +29,15 @@ const (
 	deltaLog   = "_delta_log"
 )
 
-// name is a file of the table: one window of one shard.
+// name is a file of the table: one window of one shard or, in a Delta table, all windows of one shard from start
+// on for length that it holds.
 type name struct {
 	start         time.Time
 	length        time.Duration
 	shard, shards int
 }
+
+func (n name) end() time.Time { return n.start.Add(n.length) }
 
 // key is a name's window and shard, to be compared.
 type key struct {
@@ -42,6 +46,10 @@ type key struct {
 }
 
 func (n name) key() key { return key{n.start.UnixMilli(), n.shard} }
+
+func (k key) compare(o key) int {
+	return cmp.Or(cmp.Compare(k.start, o.start), cmp.Compare(k.shard, o.shard))
+}
 
 // folder returns the name of the folder that n lies in.
 func (n name) folder() string { return datePrefix + n.start.UTC().Format(time.DateOnly) }
@@ -142,6 +150,11 @@ func list(ctx context.Context, root string, span Span) ([]name, error) {
 	}
 	slices.SortFunc(names, name.compare)
 	return names, nil
+}
+
+// touches tells whether n's file may hold a window of s.
+func (s Span) touches(n name) bool {
+	return n.end().After(s.From) && (s.To.IsZero() || n.start.Before(s.To))
 }
 
 // meets tells whether a window of s may start on the day that begins at date.

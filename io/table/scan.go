@@ -1,13 +1,16 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
 	"iter"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"time"
 
 	"clickstream/io/parquet"
 	"clickstream/transforms/click"
@@ -53,26 +56,47 @@ var errEnough = errors.New("enough rows")
 
 // Scan is Reader's. The shards of a window lie in files of their own, each by page, and are merged.
 func (v *view) Scan(ctx context.Context, f Filter) iter.Seq2[click.PageView, error] {
+	return scan(ctx, f, func() ([]source, error) {
+		names, err := list(ctx, v.root, f.Span)
+		sources := make([]source, len(names))
+		for i, n := range names {
+			sources[i] = source{n.start, func() (rowReader, error) { return v.open(n) }}
+		}
+		return sources, err
+	})
+}
+
+// source is a file that rows are read from, each by window and page.
+type source struct {
+	start time.Time // of its first window
+	open  func() (rowReader, error)
+}
+
+// rowReader reads the rows of one file. Errors name it.
+type rowReader interface {
+	Next() (click.PageView, error) // io.EOF after the last one
+	Close() error
+}
+
+// scan yields the rows that f chooses of the files that list returns, which are ordered by their first window.
+func scan(ctx context.Context, f Filter, list func() ([]source, error)) iter.Seq2[click.PageView, error] {
 	return func(yield func(click.PageView, error) bool) {
 		rows := 0
-		each := func(row click.PageView) error {
-			if f.Page != "" && row.PageURL != f.Page {
+		sources, err := list()
+		if err == nil {
+			err = merge(sources, func(row click.PageView) error {
+				switch {
+				case !f.To.IsZero() && !row.WindowStart.Before(f.To):
+					return errEnough
+				case !f.holds(row.WindowStart), f.Page != "" && row.PageURL != f.Page:
+					return ctx.Err()
+				}
+				rows++
+				if !yield(row, nil) || rows == f.Limit {
+					return errEnough
+				}
 				return ctx.Err()
-			}
-			rows++
-			if !yield(row, nil) || rows == f.Limit {
-				return errEnough
-			}
-			return ctx.Err()
-		}
-		names, err := list(ctx, v.root, f.Span)
-		for len(names) > 0 && err == nil {
-			shards := 1
-			for shards < len(names) && names[shards].start.Equal(names[0].start) && names[shards].length == names[0].length {
-				shards++
-			}
-			err = v.merge(names[:shards], each)
-			names = names[shards:]
+			})
 		}
 		if err != nil && !errors.Is(err, errEnough) {
 			yield(click.PageView{}, err)
@@ -80,58 +104,74 @@ func (v *view) Scan(ctx context.Context, f Filter) iter.Seq2[click.PageView, err
 	}
 }
 
-// merge calls each with the rows of a window's shards, by page.
-func (v *view) merge(names []name, each func(click.PageView) error) error {
-	return merge(len(names), func(i int) (*shardReader, error) { return v.open(names[i]) }, each)
-}
-
-// merge opens n files of one window, each ordered by page, and calls each with their rows, by page.
-func merge(n int, open func(i int) (*shardReader, error), each func(click.PageView) error) (err error) {
-	shards := make([]*shardReader, 0, n)
+// merge calls each with the rows of all sources, by window and page. A source is open from when its first window
+// comes until its last row.
+func merge(sources []source, each func(click.PageView) error) (err error) {
+	var open []*cursor
 	defer func() {
-		for _, s := range shards {
-			err = first(err, s.close())
+		for _, c := range open {
+			err = first(err, c.rows.Close())
 		}
 	}()
-	for i := range n {
-		s, err := open(i)
+	for {
+		var least *cursor
+		for _, c := range open {
+			if least == nil || c.before(least) {
+				least = c
+			}
+		}
+		if len(sources) > 0 && (least == nil || !sources[0].start.After(least.row.WindowStart)) {
+			rows, err := sources[0].open()
+			if err != nil {
+				return err
+			}
+			sources = sources[1:]
+			least = &cursor{rows: rows}
+			open = append(open, least)
+		} else if least == nil {
+			return nil
+		} else if err := each(least.row); err != nil {
+			return err
+		}
+		least.row, err = least.rows.Next()
+		if errors.Is(err, io.EOF) {
+			open = slices.DeleteFunc(open, func(c *cursor) bool { return c == least })
+			err = least.rows.Close()
+		}
 		if err != nil {
 			return err
 		}
-		shards = append(shards, s)
-		if err := s.next(); err != nil {
-			return err
-		}
-	}
-	for {
-		var least *shardReader
-		for _, s := range shards {
-			if !s.end && (least == nil || strings.Compare(s.row.PageURL, least.row.PageURL) < 0) {
-				least = s
-			}
-		}
-		if least == nil {
-			return nil
-		}
-		if err := each(least.row); err != nil {
-			return err
-		}
-		if err := least.next(); err != nil {
-			return err
-		}
 	}
 }
 
-// shardReader reads the rows of one file.
-type shardReader struct {
-	damaged func(error) error // says of which file an error is
+// cursor is an open source, at a row.
+type cursor struct {
+	rows rowReader
+	row  click.PageView
+}
+
+func (c *cursor) before(o *cursor) bool {
+	return cmp.Or(c.row.WindowStart.Compare(o.row.WindowStart), strings.Compare(c.row.PageURL, o.row.PageURL)) < 0
+}
+
+// fileRows reads a file of the program's own.
+type fileRows struct {
+	*parquet.Reader
 	file    io.Closer
-	rows    *parquet.Reader
-	row     click.PageView
-	end     bool // row is none: there are no more
+	damaged func(error) error // says of which file an error is
 }
 
-func (v *view) open(n name) (*shardReader, error) {
+func (r *fileRows) Next() (click.PageView, error) {
+	row, err := r.Reader.Next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = r.damaged(err)
+	}
+	return row, err
+}
+
+func (r *fileRows) Close() error { return first(r.Reader.Close(), r.file.Close()) }
+
+func (v *view) open(n name) (rowReader, error) {
 	f, err := os.Open(filepath.Join(v.root, n.path()))
 	if err != nil {
 		return nil, fail(v.root, "reading "+n.path(), err)
@@ -144,19 +184,5 @@ func (v *view) open(n name) (*shardReader, error) {
 	if err != nil {
 		return nil, first(v.damaged(n, err), f.Close())
 	}
-	return &shardReader{damaged: func(err error) error { return v.damaged(n, err) }, file: f, rows: rows}, nil
+	return &fileRows{rows, f, func(err error) error { return v.damaged(n, err) }}, nil
 }
-
-func (s *shardReader) next() (err error) {
-	s.row, err = s.rows.Next()
-	if errors.Is(err, io.EOF) {
-		s.end = true
-		return nil
-	}
-	if err != nil {
-		return s.damaged(err)
-	}
-	return nil
-}
-
-func (s *shardReader) close() error { return first(s.rows.Close(), s.file.Close()) }

@@ -117,8 +117,8 @@ type Info struct {
 	Start, End     time.Time
 	Shard, Shards  int
 	Events, Rows   int64
-	Bytes          int64
-	Offsets        map[int32]click.OffsetRange
+	Bytes          int64                       // of its file, or its share of a file of several windows
+	Offsets        map[int32]click.OffsetRange // nil where another program merged files and left only rows
 	Schemas        []int32
 	Consumed       map[int32]int64 // see Window; nil where a run counted the window
 	Topic, Cluster string
@@ -137,6 +137,7 @@ type Settings struct {
 	Format  string // Parquet or Delta
 	Topic   string
 	Cluster string        // id of the Kafka cluster; empty where it is not known, and then not compared
+	TopicID string        // id of the topic, which one made again under its name does not share; empty as Cluster's
 	Window  time.Duration // length of a window, in whole milliseconds
 	Shards  int           // number of shards, at least one
 	Version string        // of this program

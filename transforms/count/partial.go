@@ -3,8 +3,6 @@ package count
 import (
 	"strings"
 
-	"github.com/cespare/xxhash/v2"
-
 	"clickstream/transforms/click"
 )
 
@@ -109,16 +107,8 @@ func (p *Partial) learn(page string) int32 {
 	id := int32(len(p.pages))
 	p.dictionary[page] = id
 	p.pages = append(p.pages, page)
-	p.shardOf = append(p.shardOf, ShardOf(page, p.shards))
+	p.shardOf = append(p.shardOf, click.ShardOf(page, p.shards))
 	return id
-}
-
-// ShardOf spreads pages over shards, the same way in every process and version: the table relies on it.
-func ShardOf(page string, shards int) int32 {
-	if shards == 1 {
-		return 0
-	}
-	return int32(xxhash.Sum64String(page) % uint64(shards))
 }
 
 // Take hands the counts of each window and shard to f, in no order, and begins anew. start is the window's,

@@ -35,7 +35,7 @@ func (t total) add(start int64, shard int32, page string, n int64) {
 func loop(events []event, shards int) total {
 	t := total{}
 	for _, e := range events {
-		t.add(windowStart(e.at, minute), ShardOf(e.page, shards), e.page, 1)
+		t.add(windowStart(e.at, minute), click.ShardOf(e.page, shards), e.page, 1)
 	}
 	return t
 }
@@ -150,13 +150,6 @@ func TestWindowStart(t *testing.T) {
 	for at, want := range map[int64]int64{0: 0, 1: 0, minute - 1: 0, minute: minute, -1: -minute, -minute: -minute} {
 		assert.Equal(t, want, windowStart(at, minute), "of %d", at)
 	}
-}
-
-func TestShardsDoNotMove(t *testing.T) {
-	assert.Equal(t, int32(0), ShardOf("/", 1))
-	// Tables hold pages by these numbers: another hash would leave each of them in two shards.
-	assert.Equal(t, int32(2), ShardOf("/", 4))
-	assert.Equal(t, int32(2), ShardOf("/products/42", 4))
 }
 
 func TestOffsetsCoverTheBatches(t *testing.T) {
