@@ -70,6 +70,20 @@ skip() {
 	skips+=("$1: $2")
 }
 
+# fetched NAME PID LOG WITHOUT: waits for the process that fetches or starts something, and shows its log. Where that
+# says that something is not installed, what cannot run WITHOUT it is skipped.
+fetched() {
+	local status=0
+	wait "$2" || status=$?
+	cat "$3"
+	case $status in
+	0) ;;
+	3) skip "$4" "$(tail -n 1 "$3")" ;;
+	*) failures+=("$1") ;;
+	esac
+	return $status
+}
+
 tool() { go tool -modfile=scripts/tools/go.mod "$@"; }
 
 command -v go >/dev/null || {
@@ -79,35 +93,32 @@ command -v go >/dev/null || {
 
 scripts/components/up --dir "$work/components" >"$work/up.log" 2>&1 &
 up=$!
+scripts/components/python >"$work/python" 2>"$work/python.log" &
+python=$!
+scripts/components/fetch delta-spark >"$work/spark" 2>"$work/spark.log" &
+spark=$!
 
 # The linter sees to gofmt and go vet as well.
 step "build" go build ./... || exit 1
 step "lint" tool golangci-lint run --allow-parallel-runners "$@" || true
 
 printf '\n=== real broker and registry\n'
-status=0
-wait $up || status=$?
-cat "$work/up.log"
-case $status in
-0)
+if fetched "real broker and registry" $up "$work/up.log" "the tests on a real broker, named /real"; then
 	# shellcheck source=/dev/null
 	source "$work/components/env"
-	;;
-3) skip "the tests on a real broker, named /real" "$(tail -n 1 "$work/up.log")" ;; # something is not installed
-*) failures+=("real broker and registry") ;;
-esac
+fi
 
-printf '\n=== Python readers of the table\n'
-status=0
-python=$(scripts/components/python) || status=$?
-case $status in
-0)
-	export CLICKSTREAM_TEST_PYTHON=$python
-	echo "$python"
-	;;
-3) skip "the tests with other readers of the table" "python3 or its venv module is not installed" ;;
-*) failures+=("Python readers of the table") ;;
-esac
+printf '\n=== other readers of the table\n'
+if fetched "Python readers of the table" $python "$work/python.log" "the tests with other readers of the table"; then
+	CLICKSTREAM_TEST_PYTHON=$(cat "$work/python")
+	export CLICKSTREAM_TEST_PYTHON
+	echo "$CLICKSTREAM_TEST_PYTHON"
+fi
+if fetched "Spark's jars" $spark "$work/spark.log" "the tests with Spark, named /spark"; then
+	CLICKSTREAM_TEST_SPARK_JARS=$(cat "$work/spark")
+	export CLICKSTREAM_TEST_SPARK_JARS
+	echo "$CLICKSTREAM_TEST_SPARK_JARS"
+fi
 
 race=(-race)
 read -r compiler _ <<<"$(go env CC)"
