@@ -2,11 +2,10 @@ package delta_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -16,34 +15,9 @@ import (
 	"clickstream/io/delta"
 	"clickstream/io/objects"
 	"clickstream/io/parquet"
+	"clickstream/testing/readers"
+	"clickstream/transforms/click"
 )
-
-// others runs testdata/readers.py, in which delta-rs and DuckDB do something to a table, and returns what they
-// say. Where there is no interpreter that has them the test is skipped; under CI=true it fails.
-func others(t *testing.T, args ...string) []byte {
-	t.Helper()
-	python := os.Getenv("CLICKSTREAM_TEST_PYTHON")
-	if python == "" {
-		missing(t, "CLICKSTREAM_TEST_PYTHON names no interpreter; scripts/components/python makes one")
-	}
-	command := exec.CommandContext(t.Context(), python, append([]string{"testdata/readers.py"}, args...)...)
-	var stderr bytes.Buffer
-	command.Stderr = &stderr
-	out, err := command.Output()
-	require.NoError(t, err, stderr.String())
-	return out
-}
-
-// seen is what another program sees of a table.
-type seen struct {
-	Version          int64
-	ID               string
-	Rows, Views      int64
-	Dates            []string
-	OfWindow, OfDate int // files
-	Operations       []string
-	RowsOfWindow     int64
-}
 
 // views is a table like the pipeline's, with its files.
 type views struct {
@@ -104,58 +78,74 @@ func (v *views) put(t *testing.T, start time.Time, n int, instead string) (name 
 	return name
 }
 
-// assertSeen checks what others see of a version, or of the newest.
-func (v *views) assertSeen(t *testing.T, version string, rows, views int64, dates ...string) seen {
-	t.Helper()
-	args := []string{"read", v.root}
-	if version != "" {
-		args = append(args, version)
-	}
-	var by map[string]seen
-	require.NoError(t, json.Unmarshal(others(t, args...), &by))
-	require.Len(t, by, 2)
-	for program, s := range by {
-		assert.Equal(t, rows, s.Rows, program)
-		assert.Equal(t, views, s.Views, program)
-		assert.Equal(t, dates, s.Dates, program)
-	}
-	rs := by["delta-rs"]
-	assert.EqualValues(t, 3, by["duckdb"].RowsOfWindow)
-	assert.Equal(t, 1, rs.OfWindow, "statistics tell which file it is")
-	return rs
+// others are the programs that read the table in these tests.
+type others struct {
+	rs, duckdb *readers.Reader
 }
+
+// assertSeen checks what others see of a version, or of the newest when it is nil, and of one window of it.
+func (o others) assertSeen(t *testing.T, v *views, version *int64, rows int, views int64, dates ...string) {
+	t.Helper()
+	for _, r := range []*readers.Reader{o.rs, o.duckdb} {
+		found, err := r.Read(v.root, readers.Query{Version: version})
+		require.NoError(t, err)
+		assert.Len(t, found, rows, r.Program)
+		var sum int64
+		var on []string
+		for _, row := range found {
+			sum += row.ViewCount
+			on = append(on, row.WindowStart.Format(time.DateOnly))
+		}
+		assert.Equal(t, views, sum, r.Program)
+		assert.Equal(t, dates, slices.Compact(on), r.Program)
+		found, err = r.Read(v.root, readers.Query{Version: version, From: first, To: first.Add(time.Minute)})
+		require.NoError(t, err)
+		assert.Len(t, found, 3, r.Program)
+	}
+}
+
+// first is the start of the first window.
+var first = time.Date(2026, 11, 23, 3, 35, 0, 0, time.UTC)
 
 // TestOthersReadAndWriteTheTable has delta-rs and DuckDB read a table from its entries, from its checkpoint alone
 // and at an old version, and delta-rs append to it and write its checkpoint, and goes on behind that.
 func TestOthersReadAndWriteTheTable(t *testing.T) {
+	o := others{rs: readers.Start(t, readers.DeltaRS), duckdb: readers.Start(t, readers.DuckDB)}
 	v := newViews(t)
-	at := time.Date(2026, 11, 23, 3, 35, 0, 0, time.UTC)
-	v.put(t, at, 3, "")
-	later := v.put(t, at.Add(21*time.Hour), 10, "")
-	v.put(t, at.Add(21*time.Hour), 20, later)
-	const first, second = "2026-11-23", "2026-11-24"
+	v.put(t, first, 3, "")
+	later := v.put(t, first.Add(21*time.Hour), 10, "")
+	v.put(t, first.Add(21*time.Hour), 20, later)
+	const one, two = "2026-11-23", "2026-11-24"
 
-	s := v.assertSeen(t, "", 23, 46, first, second)
-	assert.EqualValues(t, 3, s.Version)
-	assert.Equal(t, v.log.Snapshot().Metadata.ID, s.ID)
-	assert.Equal(t, 1, s.OfDate)
-	assert.Equal(t, []string{"WRITE", "WRITE", "WRITE", "CREATE TABLE"}, s.Operations)
-	v.assertSeen(t, "2", 13, 26, first, second)
+	o.assertSeen(t, v, nil, 23, 46, one, two)
+	about, err := o.rs.About(v.root)
+	require.NoError(t, err)
+	assert.Equal(t, readers.About{
+		ID: v.log.Snapshot().Metadata.ID, Version: 3, Operations: []string{"WRITE", "WRITE", "WRITE", "CREATE TABLE"},
+	}, about)
+	old := int64(2)
+	o.assertSeen(t, v, &old, 13, 26, one, two)
 
 	require.NoError(t, v.log.Checkpoint(t.Context()))
-	v.assertSeen(t, "", 23, 46, first, second)
+	o.assertSeen(t, v, nil, 23, 46, one, two)
 	for version := range 4 {
 		require.NoError(t, os.Remove(filepath.Join(v.root, fmt.Sprintf(entry, version))))
 	}
-	assert.EqualValues(t, 3, v.assertSeen(t, "", 23, 46, first, second).Version)
+	o.assertSeen(t, v, nil, 23, 46, one, two)
 
-	v.put(t, at.Add(22*time.Hour), 5, "")
-	v.assertSeen(t, "", 28, 56, first, second)
-	others(t, "append", v.root)
-	others(t, "checkpoint", v.root)
+	v.put(t, first.Add(22*time.Hour), 5, "")
+	o.assertSeen(t, v, nil, 28, 56, one, two)
+	midnight := time.Date(2026, 11, 24, 0, 0, 0, 0, time.UTC)
+	require.NoError(t, o.rs.Append(v.root, click.PageView{
+		WindowStart: midnight, WindowEnd: midnight.Add(time.Minute), PageURL: "/appended", ViewCount: 1,
+	}))
+	require.NoError(t, o.rs.Checkpoint(v.root))
 	v.goesOn(t)
-	v.put(t, at.Add(23*time.Hour), 5, "")
-	assert.EqualValues(t, 6, v.assertSeen(t, "", 34, 67, first, second).Version)
+	v.put(t, first.Add(23*time.Hour), 5, "")
+	o.assertSeen(t, v, nil, 34, 67, one, two)
+	about, err = o.rs.About(v.root)
+	require.NoError(t, err)
+	assert.EqualValues(t, 6, about.Version)
 }
 
 // goesOn reads what delta-rs made of the table, from its checkpoint and from its entries.
