@@ -122,12 +122,11 @@ func instants(f *parquet.File, name string, field func(*click.PageView) *time.Ti
 		}
 		return c, nil
 	}
-	logical := of.LogicalType()
-	if logical == nil {
-		return c, fmt.Errorf("the parquet file's column %s is a number, and must be a timestamp", name)
+	var stamp *format.TimestampType
+	if logical := of.LogicalType(); logical != nil {
+		stamp, _ = logical.Value.(*format.TimestampType)
 	}
-	stamp, ok := logical.Value.(*format.TimestampType)
-	if !ok {
+	if stamp == nil {
 		return c, fmt.Errorf("the parquet file's column %s is of type %s, and must be a timestamp", name, of)
 	}
 	unit := time.Microsecond
