@@ -19,6 +19,7 @@ const Never int64 = math.MaxInt64
 type Assignment struct {
 	Pipeline   string // the run that it belongs to: no other reader of the process shares its clients
 	Topic      string
+	TopicID    string // see Identity: where it is known, nothing is read of another topic of that name
 	Partitions []int32
 	Start      []int64   // the first offset that is read
 	End        []int64   // the offset before which reading ends, or Never
@@ -40,6 +41,7 @@ func (s Offsets) Has(o int64) bool {
 // Extent is the offsets of a topic that a run reads, one entry a partition, in ascending order.
 type Extent struct {
 	Topic      string
+	TopicID    string // see Assignment; whoever knows it sets it
 	Partitions []int32
 	Start, End []int64
 	Until      int64     // see Assignment
@@ -52,7 +54,7 @@ func (e Extent) Divide(pipeline string, n int) []Assignment {
 	shares := make([]Assignment, min(n, len(e.Partitions)))
 	for i, p := range e.Partitions {
 		a := &shares[i%len(shares)]
-		a.Pipeline, a.Topic, a.Until, a.Total = pipeline, e.Topic, e.Until, len(e.Partitions)
+		a.Pipeline, a.Topic, a.TopicID, a.Until, a.Total = pipeline, e.Topic, e.TopicID, e.Until, len(e.Partitions)
 		a.Partitions = append(a.Partitions, p)
 		a.Start = append(a.Start, e.Start[i])
 		a.End = append(a.End, e.End[i])

@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -12,6 +13,9 @@ import (
 
 // repeatAfter is how long the client's same message is kept back: it says so at each attempt, many a second.
 const repeatAfter = 30 * time.Second
+
+// toldByReader is part of a message that the reader has a line of its own for, with a way out.
+const toldByReader = "the topic was deleted and recreated"
 
 // logger takes the client's own log to slog's default: its errors and warnings as warnings, each message
 // twice a minute at most; its chatter as debug.
@@ -32,7 +36,7 @@ func (l *logger) Level() kgo.LogLevel {
 
 func (l *logger) Log(level kgo.LogLevel, msg string, keyvals ...any) {
 	to := slog.LevelDebug
-	if level <= kgo.LogLevelWarn && !l.hushed.Load() && l.due(msg) {
+	if level <= kgo.LogLevelWarn && !l.hushed.Load() && !strings.Contains(msg, toldByReader) && l.due(msg) {
 		to = slog.LevelWarn
 	}
 	slog.Log(context.Background(), to, "kafka client: "+msg, keyvals...)

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -49,8 +50,9 @@ type Reader struct {
 	ends       []int64
 	logEnds    []int64 // the log's ends as far as known, for the lag
 	checked    time.Time
-	missing    time.Time    // since when the topic is not there; zero if it is
-	id         kadm.TopicID // the topic's, once it is known
+	missing    time.Time // since when the topic is not there; zero if it is
+	id         string    // the topic's, once it is known
+	doubtful   bool      // a broker does not know the topic's id
 	asked      time.Time
 	committed  time.Time
 	complaints logger // of offsets that are not committed, while the brokers are away
@@ -78,6 +80,7 @@ func OpenReader(s ReaderSettings, a Assignment, next []int64, reported int64) (*
 		next:       slices.Clone(next),
 		ends:       slices.Clone(a.End),
 		logEnds:    make([]int64, len(a.Partitions)),
+		id:         a.TopicID,
 	}
 	offsets := map[int32]kgo.Offset{}
 	for i, p := range a.Partitions {
@@ -132,8 +135,8 @@ func (r *Reader) Lag() int64 {
 }
 
 // Poll waits for records, at most a fifth of a second, and hands each chunk to f in turn; a chunk's records are
-// f's until it returns. It fails if the topic or some of its records are gone, if they may not be read, or if
-// the brokers are out of reach for the retry timeout.
+// f's until it returns. It fails if the topic is another one by now, if it or some of its records are gone, if they
+// may not be read, or if the brokers are out of reach for the retry timeout.
 func (r *Reader) Poll(ctx context.Context, f func(Chunk) error) error {
 	poll, cancel := context.WithTimeout(ctx, pollWait)
 	fetches := r.client.PollFetches(poll)
@@ -142,6 +145,11 @@ func (r *Reader) Poll(ctx context.Context, f func(Chunk) error) error {
 		return err
 	}
 	var failed error
+	fetches.EachTopic(func(t kgo.FetchTopic) {
+		if id := TopicID(t.TopicID); failed == nil && !SameID(r.id, id) {
+			failed = r.recreated(id)
+		}
+	})
 	fetches.EachPartition(func(p kgo.FetchTopicPartition) {
 		if failed == nil && len(p.Records) > 0 {
 			failed = r.chunk(p, f)
@@ -199,7 +207,9 @@ func (r *Reader) failure(ctx context.Context, fetches kgo.Fetches) error {
 			if err := r.lost(ctx, r.index[e.Partition]); err != nil {
 				return err
 			}
-		case errors.Is(e.Err, kerr.UnknownTopicOrPartition), errors.Is(e.Err, kerr.UnknownTopicID): // see checkTopic
+		case errors.Is(e.Err, kerr.UnknownTopicOrPartition): // see checkTopic
+		case errors.Is(e.Err, kerr.UnknownTopicID):
+			r.doubtful = true
 		case kerr.IsRetriable(e.Err):
 			r.health.fail(partition(e.Partition), e.Err)
 		default:
@@ -226,8 +236,15 @@ func (r *Reader) lost(ctx context.Context, i int) error {
 	if err != nil {
 		return r.explain(err)
 	}
+	if _, err := r.checkTopic(ctx); err != nil {
+		return err
+	}
 	first, ok := begin.Lookup(topic, p)
-	if !ok || first.Err != nil || first.Offset < r.next[i] || !r.settings.AllowDataLoss {
+	if ok && first.Err == nil && first.Offset <= r.next[i] {
+		return fmt.Errorf("%w: topic %s partition %d ends before offset %d, up to which it was read: its log was cut, or the topic was deleted and made again; run again with another --table",
+			ErrDataLoss, topic, p, r.next[i])
+	}
+	if !ok || first.Err != nil || !r.settings.AllowDataLoss {
 		return fmt.Errorf("%w: topic %s partition %d no longer has offset %d, its records begin at %d; raise the topic's retention, and go on without what is gone by --on-data-loss warn",
 			ErrDataLoss, topic, p, r.next[i], first.Offset)
 	}
@@ -255,9 +272,10 @@ func (r *Reader) Tend(ctx context.Context) error {
 		r.asked = now
 		r.askSilent(ctx, silent)
 	}
-	if now.Sub(r.checked) >= topicCheck {
-		r.checked = now
-		return r.checkTopic(ctx)
+	if since := now.Sub(r.checked); since >= topicCheck || r.doubtful && since >= askInterval {
+		r.checked, r.doubtful = now, false
+		_, err := r.checkTopic(ctx)
+		return err
 	}
 	return nil
 }
@@ -293,6 +311,10 @@ func (r *Reader) fixEnds(ctx context.Context) error {
 	if err != nil {
 		return r.explain(err)
 	}
+	// Looked at afterwards: the ends of another topic would end this one early.
+	if same, err := r.checkTopic(ctx); err != nil || !same {
+		return err
+	}
 	r.assignment.Until = 0
 	for i, p := range r.assignment.Partitions {
 		o, _ := at.Lookup(r.assignment.Topic, p)
@@ -306,8 +328,8 @@ func (r *Reader) fixEnds(ctx context.Context) error {
 
 // checkTopic fails if the topic has partitions that nobody reads, if it is another one by now, and if it is gone:
 // the client waits for ever for a topic to come back. A broker that has just started may not know its topics yet,
-// so it has to be gone for the retry timeout.
-func (r *Reader) checkTopic(ctx context.Context) error {
+// so it has to be gone for the retry timeout. It tells whether the topic is there, and the same.
+func (r *Reader) checkTopic(ctx context.Context) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	name, limit := r.assignment.Topic, r.settings.Connection.retryTimeout()
@@ -318,22 +340,29 @@ func (r *Reader) checkTopic(ctx context.Context) error {
 			r.missing = time.Now()
 		}
 		if time.Since(r.missing) < limit {
-			return nil
+			return false, nil
 		}
-		return gaveUp(err, limit)
+		return false, gaveUp(err, limit)
 	case err != nil:
 		slog.Debug("the topic could not be looked at", "topic", name, "error", err)
-		return nil
+		return false, nil
 	}
 	r.missing = time.Time{}
+	id := TopicID(topic.ID)
+	if !SameID(r.id, id) {
+		return false, r.recreated(id)
+	}
+	r.id = cmp.Or(r.id, id)
 	if n := len(topic.Partitions); n > r.assignment.Total {
-		return fmt.Errorf("topic %s now has %d partitions, this run began with %d and does not read the new ones; run again", name, n, r.assignment.Total)
+		return false, fmt.Errorf("topic %s now has %d partitions, this run began with %d and does not read the new ones; run again", name, n, r.assignment.Total)
 	}
-	if r.id != (kadm.TopicID{}) && topic.ID != r.id {
-		return fmt.Errorf("topic %s was deleted and made again while it was read: its offsets mean other records now; run again with another --table", name)
-	}
-	r.id = topic.ID
-	return nil
+	return true, nil
+}
+
+// recreated says that the topic has another id by now.
+func (r *Reader) recreated(id string) error {
+	return fmt.Errorf("topic %s was deleted and made again while it was read: it was of id %s, and is of %s now, where its offsets mean other records; run again with another --table",
+		r.assignment.Topic, r.id, id)
 }
 
 // CommitOffsets tells the consumer group how far the pipeline has come, for tools that show lag; at most once a

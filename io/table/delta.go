@@ -39,6 +39,7 @@ type deltaView struct {
 const (
 	topicKey   = "clickstream.topic"
 	clusterKey = "clickstream.cluster"
+	topicIDKey = "clickstream.topic_id" // not there where the brokers gave none
 	windowKey  = "clickstream.window"
 	shardsKey  = "clickstream.shards"
 	begunKey   = "clickstream.begun" // JSON, offsets by partition
@@ -57,11 +58,11 @@ var columns = []delta.Column{
 	{Name: dateColumn, Type: "date"},
 }
 
-func engine(s Settings) string { return "clickstream/" + s.Version }
+func engine(version string) string { return "clickstream/" + version }
 
 // openDelta opens the Delta table in a store, and makes it when there is none.
 func openDelta(ctx context.Context, store objects.Store, s Settings) (*deltaTable, error) {
-	options := delta.Options{Engine: engine(s)}
+	options := delta.Options{Engine: engine(s.Version)}
 	log, err := delta.Open(ctx, store, options)
 	if errors.Is(err, delta.ErrNoTable) {
 		if err := checkEmpty(ctx, store); err != nil {
@@ -76,7 +77,8 @@ func openDelta(ctx context.Context, store objects.Store, s Settings) (*deltaTabl
 		return nil, withWayOut(store, err)
 	}
 	t := &deltaTable{deltaView: deltaView{store: store, log: log}, settings: s}
-	return t, t.fits(log.Snapshot())
+	_, err = t.fits(log.Snapshot())
+	return t, err
 }
 
 // withWayOut returns an error of a store or a log with the table's name, and the way out where there is one.
@@ -115,42 +117,32 @@ func newTable(s Settings) delta.Table {
 	if err != nil {
 		panic(err) // integers by integers
 	}
-	return delta.Table{
+	table := delta.Table{
 		Name: "page_views_1min", Schema: columns, PartitionColumns: []string{dateColumn},
 		Configuration: map[string]string{
 			topicKey: s.Topic, clusterKey: s.Cluster, windowKey: s.Window.String(),
 			shardsKey: strconv.Itoa(s.Shards), begunKey: string(begun), versionKey: s.Version,
 		},
 	}
+	if s.TopicID != "" {
+		table.Configuration[topicIDKey] = s.TopicID
+	}
+	return table
 }
 
-// fits returns an error when the table was made for something else than the settings say, with both values.
-func (t *deltaTable) fits(at *delta.Snapshot) error {
+// fits returns what the table is of, and an error when it was made for something else than the settings say, with both values.
+func (t *deltaTable) fits(at *delta.Snapshot) (Metadata, error) {
 	m, err := t.metadata(at)
 	if err != nil {
-		return err
+		return m, err
 	}
-	for _, v := range []struct {
-		what       string
-		have, want any
-		differ     bool
-	}{
-		{"topic", m.Topic, t.settings.Topic, m.Topic != t.settings.Topic},
-		{"Kafka cluster", m.Cluster, t.settings.Cluster, m.Cluster != t.settings.Cluster && m.Cluster != "" && t.settings.Cluster != ""},
-		{"window", m.Window, t.settings.Window, m.Window != t.settings.Window},
-		{"number of shards", m.Shards, t.settings.Shards, m.Shards != t.settings.Shards},
-	} {
-		if v.differ {
-			return fmt.Errorf("table %s: it was made for the %s %v, not %v: choose another folder, or go on with %v", t.store, v.what, v.have, v.want, v.have)
-		}
-	}
-	return nil
+	return m, m.fits(t.store.String(), t.settings)
 }
 
 // metadata returns what the table is of.
 func (v *deltaView) metadata(at *delta.Snapshot) (Metadata, error) {
 	c := at.Metadata.Configuration
-	m := Metadata{Format: Delta, Topic: c[topicKey], Cluster: c[clusterKey], Made: time.UnixMilli(at.Metadata.CreatedTime).UTC(), Version: c[versionKey]}
+	m := Metadata{Format: Delta, Topic: c[topicKey], Cluster: c[clusterKey], TopicID: c[topicIDKey], Made: time.UnixMilli(at.Metadata.CreatedTime).UTC(), Version: c[versionKey]}
 	if _, ok := c[topicKey]; !ok {
 		return m, fmt.Errorf("table %s: this Delta table was not made by clickstream: it says nothing of a topic; choose another folder", v.store)
 	}

@@ -60,6 +60,9 @@ func openFolder(ctx context.Context, root string, s Settings, sys system) (*fold
 	if err != nil {
 		return nil, err
 	}
+	if err := t.checkRecord(); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err // before anything is written
+	}
 	if t.stage, err = newStage(root); err != nil {
 		return nil, fail(root, "opening to write", err)
 	}

@@ -17,6 +17,7 @@ type Metadata struct {
 	Format  string
 	Topic   string
 	Cluster string // id of the Kafka cluster; empty where it is not known
+	TopicID string // id of the topic; empty where it is not known
 	Window  time.Duration
 	Shards  int
 	Begun   map[int32]int64 // offset of each partition that the table began at; nil where it is not known
@@ -28,11 +29,7 @@ type Metadata struct {
 func (v *view) Metadata(ctx context.Context) (Metadata, error) {
 	r, err := readRecord(filepath.Join(v.root, recordFile))
 	if err == nil {
-		window, err := time.ParseDuration(r.Window)
-		if err != nil || window <= 0 || r.Shards < 1 {
-			return Metadata{}, fmt.Errorf("table %s: %s is damaged: its window is %q and its shards are %d; remove it and say where to start", v.root, recordFile, r.Window, r.Shards)
-		}
-		return Metadata{Parquet, r.Topic, r.Cluster, window, r.Shards, r.Begun, r.Made, r.Version}, nil
+		return r.metadata(v.root)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
 		return Metadata{}, fail(v.root, "reading "+recordFile, err)
@@ -48,5 +45,41 @@ func (v *view) Metadata(ctx context.Context) (Metadata, error) {
 	if err != nil {
 		return Metadata{}, err
 	}
-	return Metadata{Parquet, p.Topic, p.Cluster, p.Window, p.Shards, nil, time.Time{}, p.Version}, nil
+	return Metadata{Format: Parquet, Topic: p.Topic, Cluster: p.Cluster, Window: p.Window, Shards: p.Shards, Version: p.Version}, nil
+}
+
+// metadata returns what the record of the table at root says.
+func (r record) metadata(root string) (Metadata, error) {
+	window, err := time.ParseDuration(r.Window)
+	if err != nil || window <= 0 || r.Shards < 1 {
+		return Metadata{}, fmt.Errorf("table %s: %s is damaged: its window is %q and its shards are %d; remove it and say where to start", root, recordFile, r.Window, r.Shards)
+	}
+	return Metadata{
+		Format: Parquet, Topic: r.Topic, Cluster: r.Cluster, TopicID: r.TopicID,
+		Window: window, Shards: r.Shards, Begun: r.Begun, Made: r.Made, Version: r.Version,
+	}, nil
+}
+
+// fits returns an error when the table at path was made for something else than the settings say, with both values.
+func (m Metadata) fits(path string, s Settings) error {
+	unlike := func(have, want string) bool { return have != want && have != "" && want != "" }
+	for _, v := range []struct {
+		what       string
+		have, want any
+		differ     bool
+	}{
+		{"topic", m.Topic, s.Topic, m.Topic != s.Topic},
+		{"Kafka cluster", m.Cluster, s.Cluster, unlike(m.Cluster, s.Cluster)},
+		{"window", m.Window, s.Window, m.Window != s.Window},
+		{"number of shards", m.Shards, s.Shards, m.Shards != s.Shards},
+	} {
+		if v.differ {
+			return fmt.Errorf("table %s: it was made for the %s %v, not %v: choose another folder, or go on with %v", path, v.what, v.have, v.want, v.have)
+		}
+	}
+	if unlike(m.TopicID, s.TopicID) {
+		return fmt.Errorf("table %s: it was counted from topic %s of id %s, which is of id %s now: the topic was deleted and made again, and the table's offsets mean other records in it; choose another folder",
+			path, m.Topic, m.TopicID, s.TopicID)
+	}
+	return nil
 }

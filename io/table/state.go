@@ -37,6 +37,7 @@ const recordFile = "_table.json"
 type record struct {
 	Topic   string          `json:"topic"`
 	Cluster string          `json:"cluster,omitempty"`
+	TopicID string          `json:"topic_id,omitempty"`
 	Window  string          `json:"window"`
 	Shards  int             `json:"shards"`
 	Begun   map[int32]int64 `json:"begun"` // offsets by partition
@@ -47,34 +48,34 @@ type record struct {
 // enroll writes the table's record if there is none and the table holds nothing, and checks it otherwise. Of two
 // processes that make a table at once, the first one's record stands.
 func (t *folder) enroll(isEmpty bool) error {
-	path := filepath.Join(t.root, recordFile)
-	had, err := readRecord(path)
+	err := t.checkRecord()
 	if errors.Is(err, fs.ErrNotExist) && isEmpty && t.settings.Begin != nil {
-		if err = t.writeRecord(path); err == nil || errors.Is(err, fs.ErrExist) {
-			had, err = readRecord(path)
+		err = t.writeRecord(filepath.Join(t.root, recordFile))
+		switch {
+		case err == nil, errors.Is(err, fs.ErrExist):
+			err = t.checkRecord()
+		default:
+			return fail(t.root, "writing "+recordFile, err)
 		}
 	}
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil // nothing is known but what the files say
-	case err != nil:
+	}
+	return err
+}
+
+// checkRecord returns an error when the table's record says something else than the settings, and fs.ErrNotExist when
+// there is none.
+func (t *folder) checkRecord() error {
+	had, err := readRecord(filepath.Join(t.root, recordFile))
+	if err != nil {
 		return fail(t.root, "reading "+recordFile, err)
 	}
-	for _, v := range []struct {
-		what       string
-		have, want any
-		differ     bool
-	}{
-		{"topic", had.Topic, t.settings.Topic, had.Topic != t.settings.Topic},
-		{"Kafka cluster", had.Cluster, t.settings.Cluster, had.Cluster != t.settings.Cluster && had.Cluster != "" && t.settings.Cluster != ""},
-		{"window", had.Window, t.settings.Window, had.Window != t.settings.Window.String()},
-		{"number of shards", had.Shards, t.settings.Shards, had.Shards != t.settings.Shards},
-	} {
-		if v.differ {
-			return fmt.Errorf("table %s: it was made for the %s %v, not %v: choose another folder, or go on with %v", t.root, v.what, v.have, v.want, v.have)
-		}
+	m, err := had.metadata(t.root)
+	if err != nil {
+		return err
 	}
-	return nil
+	return m.fits(t.root, t.settings)
 }
 
 func readRecord(path string) (record, error) {
@@ -92,7 +93,10 @@ func readRecord(path string) (record, error) {
 // writeRecord writes the record aside and links it to its place, which fails where one is there.
 func (t *folder) writeRecord(path string) (err error) {
 	s := t.settings
-	text, err := json.MarshalIndent(record{s.Topic, s.Cluster, s.Window.String(), s.Shards, s.Begin, time.Now().UTC().Truncate(time.Second), s.Version}, "", "  ")
+	text, err := json.MarshalIndent(record{
+		Topic: s.Topic, Cluster: s.Cluster, TopicID: s.TopicID, Window: s.Window.String(), Shards: s.Shards,
+		Begun: s.Begin, Made: time.Now().UTC().Truncate(time.Second), Version: s.Version,
+	}, "", "  ")
 	if err != nil {
 		return err
 	}

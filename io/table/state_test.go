@@ -13,7 +13,7 @@ import (
 )
 
 func stateSettings(dir string, format string, shards int) Settings {
-	return Settings{Path: dir, Format: format, Topic: "t", Cluster: "c", Window: time.Minute, Shards: shards, Version: "test", Begin: map[int32]int64{0: 7, 1: 0}}
+	return Settings{Path: dir, Format: format, Topic: "t", Cluster: "c", TopicID: "i", Window: time.Minute, Shards: shards, Version: "test", Begin: map[int32]int64{0: 7, 1: 0}}
 }
 
 func openState(t *testing.T, s Settings) Table {
@@ -79,16 +79,30 @@ func TestTableOfSomethingElseIsRefusedBeforeItHoldsAnything(t *testing.T) {
 		dir := t.TempDir()
 		openState(t, stateSettings(dir, s.Format, 1))
 		for what, change := range map[string]func(*Settings){
-			"topic t, not other":        func(s *Settings) { s.Topic = "other" },
-			"Kafka cluster c, not d":    func(s *Settings) { s.Cluster = "d" },
-			"window 1m0s, not 2m0s":     func(s *Settings) { s.Window = 2 * time.Minute },
-			"number of shards 1, not 3": func(s *Settings) { s.Shards = 3 },
+			"topic t, not other":                    func(s *Settings) { s.Topic = "other" },
+			"Kafka cluster c, not d":                func(s *Settings) { s.Cluster = "d" },
+			"window 1m0s, not 2m0s":                 func(s *Settings) { s.Window = 2 * time.Minute },
+			"number of shards 1, not 3":             func(s *Settings) { s.Shards = 3 },
+			"topic t of id i, which is of id j now": func(s *Settings) { s.TopicID = "j" },
 		} {
 			other := stateSettings(dir, s.Format, 1)
 			change(&other)
 			_, err := Open(t.Context(), other)
 			assert.ErrorContains(t, err, what)
 		}
+		unknown := stateSettings(dir, s.Format, 1)
+		unknown.Cluster, unknown.TopicID = "", ""
+		m, err := openState(t, unknown).Metadata(t.Context())
+		require.NoError(t, err)
+		assert.Equal(t, []string{"c", "i"}, []string{m.Cluster, m.TopicID}, "whoever does not know them leaves them")
+
+		older := stateSettings(t.TempDir(), s.Format, 1)
+		older.TopicID = ""
+		openState(t, older)
+		older.TopicID = "j"
+		m, err = openState(t, older).Metadata(t.Context())
+		require.NoError(t, err)
+		assert.Empty(t, m.TopicID, "a table that does not tell stays as it is, and is any topic's of that name")
 	})
 }
 
@@ -144,7 +158,7 @@ func TestMetadata(t *testing.T) {
 	assert.True(t, s.Final.IsZero())
 
 	opened := openState(t, stateSettings(dir, Parquet, 2))
-	want := Metadata{Format: Parquet, Topic: "t", Cluster: "c", Window: time.Minute, Shards: 2, Begun: map[int32]int64{0: 7, 1: 0}, Version: "test"}
+	want := Metadata{Format: Parquet, Topic: "t", Cluster: "c", TopicID: "i", Window: time.Minute, Shards: 2, Begun: map[int32]int64{0: 7, 1: 0}, Version: "test"}
 	m, err := view.Metadata(t.Context())
 	require.NoError(t, err)
 	assert.WithinDuration(t, time.Now(), m.Made, time.Minute)
@@ -154,7 +168,7 @@ func TestMetadata(t *testing.T) {
 	_, err = opened.Replace(t.Context(), []Window{counted(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), 1, 10, 20)})
 	require.NoError(t, err)
 	require.NoError(t, os.Remove(filepath.Join(dir, recordFile)))
-	want.Begun, want.Made = nil, time.Time{}
+	want.Begun, want.Made, want.TopicID = nil, time.Time{}, ""
 	m, err = view.Metadata(t.Context())
 	require.NoError(t, err)
 	assert.Equal(t, want, m, "as the newest window says")

@@ -20,6 +20,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"clickstream/io/kafka"
 	"clickstream/io/parquet"
 	"clickstream/io/table"
 	"clickstream/pipelines/audit"
@@ -227,6 +228,14 @@ func (s *subject) letter(partition int32, offset int64, reason click.Reason) {
 }
 
 func (s *subject) admin() *kadm.Client { return kadm.NewClient(s.cluster.Client(s.T)) }
+
+// identity returns what the topic is now.
+func (s *subject) identity() kafka.Identity {
+	s.Helper()
+	is, err := kafka.Connection{Brokers: s.cluster.Brokers}.Identify(s.Context(), s.admin(), s.topic)
+	require.NoError(s, err)
+	return is
+}
 
 // deleteRecords deletes all records of a partition before the offset, as retention does.
 func (s *subject) deleteRecords(partition int32, before int64) {

@@ -33,7 +33,7 @@ func (s *source) letters(ctx context.Context, topic string) (*letters, error) {
 	for i, id := range extent.Partitions {
 		partitions = append(partitions, partition{id: id, next: extent.Start[i], end: extent.End[i]})
 	}
-	return l, read(ctx, s.connection, topic, partitions, func(_ int, chunk []*kgo.Record) error {
+	return l, feed{connection: s.connection, topic: topic}.read(ctx, partitions, func(_ int, chunk []*kgo.Record) error {
 		for _, rec := range chunk {
 			if !rec.Attrs.IsControl() {
 				s.file(l, rec)

@@ -15,7 +15,6 @@ import (
 	"clickstream/io/table"
 	"clickstream/pipelines/settings"
 	"clickstream/transforms/click"
-	"clickstream/transforms/count"
 )
 
 // maxRows is how many rows a rebuild holds at once: some 300 bytes each, with what waits to be collected. Where the
@@ -57,7 +56,7 @@ func Rebuild(ctx context.Context, s *settings.TableRebuild, tell func(read, of i
 	}
 	if !s.DryRun {
 		if r.into, err = table.Open(ctx, table.Settings{
-			Path: s.Audit.Table, Format: source.of.Format, Topic: source.of.Topic, Cluster: source.of.Cluster,
+			Path: s.Audit.Table, Format: source.of.Format, Topic: source.of.Topic, Cluster: source.of.Cluster, TopicID: source.of.TopicID,
 			Window: source.of.Window, Shards: source.of.Shards, Version: settings.Version(),
 		}); err != nil {
 			return nil, err
@@ -155,7 +154,7 @@ func (r *rebuild) run(ctx context.Context) error {
 			}
 		}
 		total := r.left()
-		err := read(ctx, r.connection, r.Topic, r.partitions, func(i int, chunk []*kgo.Record) error {
+		err := r.feed().read(ctx, r.partitions, func(i int, chunk []*kgo.Record) error {
 			if r.tell != nil {
 				r.tell(total-r.left(), total)
 			}
@@ -198,7 +197,7 @@ func (r *rebuild) take(ctx context.Context, i int, chunk []*kgo.Record, first bo
 			continue
 		}
 		if start := r.rules.windowOf(&c); start >= r.from && start < r.to {
-			r.count(shardKey{start, int(count.ShardOf(c.PageURL, r.of.Shards))}, c.PageURL, id, rec.Offset, r.rules.decoder.Schema())
+			r.count(shardKey{start, int(click.ShardOf(c.PageURL, r.of.Shards))}, c.PageURL, id, rec.Offset, r.rules.decoder.Schema())
 		}
 	}
 	for r.rows > maxRows && r.drop() {
@@ -334,7 +333,7 @@ func (r *rebuild) same(ctx context.Context, w table.Window) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if int(count.ShardOf(row.PageURL, r.of.Shards)) == w.Shard && w.Views[row.PageURL] != row.ViewCount {
+		if int(click.ShardOf(row.PageURL, r.of.Shards)) == w.Shard && w.Views[row.PageURL] != row.ViewCount {
 			return false, nil
 		}
 	}

@@ -5,12 +5,10 @@ package audit
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/io/kafka"
@@ -26,6 +24,7 @@ type source struct {
 	client     *kgo.Client
 	admin      *kadm.Client
 	schemas    *registry.Registry // nil for JSON
+	topicID    string             // empty where it is not known
 
 	table      table.Reader
 	of         table.Metadata
@@ -77,13 +76,18 @@ func open(ctx context.Context, a *settings.Audit) (_ *source, err error) {
 		return nil, err
 	}
 	s.admin = kadm.NewClient(s.client)
-	metadata, err := s.admin.BrokerMetadata(ctx)
+	is, err := s.connection.Identify(ctx, s.admin, a.Topic)
+	if s.of.Cluster != "" && is.Cluster != "" && s.of.Cluster != is.Cluster {
+		return nil, fmt.Errorf("table %s was counted from Kafka cluster %s, and --brokers are of %s; name the brokers of the first, or another --table", a.Table, s.of.Cluster, is.Cluster)
+	}
 	if err != nil {
-		return nil, s.explain(fmt.Errorf("look up the cluster's id: %w", err))
+		return nil, err
 	}
-	if s.of.Cluster != "" && metadata.Cluster != "" && s.of.Cluster != metadata.Cluster {
-		return nil, fmt.Errorf("table %s was counted from Kafka cluster %s, and --brokers are of %s; name the brokers of the first, or another --table", a.Table, s.of.Cluster, metadata.Cluster)
+	if !kafka.SameID(s.of.TopicID, is.Topic) {
+		return nil, fmt.Errorf("table %s was counted from topic %s of id %s, which is of id %s now: the topic was deleted and made again, and the table's offsets mean other records in it; name another --table",
+			a.Table, a.Topic, s.of.TopicID, is.Topic)
 	}
+	s.topicID = is.Topic
 	return s, nil
 }
 
@@ -95,6 +99,9 @@ func (s *source) close() {
 		s.client.Close()
 	}
 }
+
+// feed returns the topic as it is read.
+func (s *source) feed() feed { return feed{s.connection, s.Topic, s.topicID} }
 
 func (s *source) explain(err error) error {
 	return s.connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.Topic})
@@ -136,7 +143,7 @@ func (s *source) bound(ctx context.Context, from time.Time) error {
 			p.begin = max(p.begin, extent.Start[i])
 		}
 		if reached := max(s.state.Begun[id], s.state.Consumed[id]); reached > p.end {
-			return fmt.Errorf("topic %s partition %d ends at offset %d, and table %s was counted from it up to %d: the topic was deleted and made anew; the table cannot be held against it",
+			return fmt.Errorf("topic %s partition %d ends at offset %d, and table %s was counted from it up to %d: its log was cut, or the topic was deleted and made again; the table cannot be held against it",
 				s.Topic, id, p.end, s.Table, reached)
 		}
 		p.begin = min(p.begin, p.end)
@@ -163,93 +170,4 @@ func (s *source) index(id int32) int {
 		}
 	}
 	return -1
-}
-
-// pollWait is how long a poll waits for records before the loop looks around.
-const pollWait = time.Second
-
-// read hands all that is left of partitions of a topic to f, a fetched chunk of one at a time, and moves their next
-// offsets. Control records, which end transactions, are among them. A chunk is f's until f returns.
-func read(ctx context.Context, c kafka.Connection, topic string, partitions []partition, f func(i int, chunk []*kgo.Record) error) error {
-	offsets, index, open := map[int32]kgo.Offset{}, map[int32]int{}, 0
-	for i, p := range partitions {
-		index[p.id] = i
-		if p.next < p.end {
-			offsets[p.id] = kgo.NewOffset().At(p.next)
-			open++
-		}
-	}
-	if open == 0 {
-		return nil
-	}
-	client, err := c.Client(
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: offsets}),
-		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
-		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
-		kgo.KeepControlRecords(),  // the last offset may be one's
-		kgo.FetchMaxBytes(16<<20), // memory, not speed: what was fetched waits here
-		kgo.FetchMaxPartitionBytes(512<<10),
-		kgo.FetchMaxWait(500*time.Millisecond),
-	)
-	if err != nil {
-		return err
-	}
-	defer client.Close()
-	heard := time.Now()
-	for open > 0 {
-		poll, cancel := context.WithTimeout(ctx, pollWait)
-		fetches := client.PollFetches(poll)
-		cancel()
-		if err := fault(ctx, c, topic, fetches); err != nil {
-			return err
-		}
-		var failed error
-		fetches.EachPartition(func(fetched kgo.FetchTopicPartition) {
-			i := index[fetched.Partition]
-			p := &partitions[i]
-			chunk := fetched.Records
-			for len(chunk) > 0 && chunk[len(chunk)-1].Offset >= p.end {
-				chunk = chunk[:len(chunk)-1]
-			}
-			if failed != nil || len(fetched.Records) == 0 || p.next >= p.end {
-				return
-			}
-			heard = time.Now()
-			if failed = f(i, chunk); failed != nil {
-				return
-			}
-			if p.next = fetched.Records[len(fetched.Records)-1].Offset + 1; p.next >= p.end {
-				p.next = p.end
-				open--
-				client.RemoveConsumePartitions(map[string][]int32{topic: {p.id}})
-			}
-		})
-		if failed != nil {
-			return failed
-		}
-		if silence := time.Since(heard); silence > max(c.RetryTimeout, pollWait) {
-			if err := c.Ping(ctx); err != nil {
-				return err
-			}
-			return fmt.Errorf("no records of topic %s came for %s, and %d of its partitions are not at their ends; try again, or with a longer --retry-timeout", topic, silence.Round(time.Second), open)
-		}
-	}
-	return nil
-}
-
-// fault returns why a topic cannot be read on, if it cannot. What may pass is left to the client, which tries again.
-func fault(ctx context.Context, c kafka.Connection, topic string, fetches kgo.Fetches) error {
-	if ctx.Err() != nil {
-		return fmt.Errorf("reading topic %s: %w", topic, context.Cause(ctx))
-	}
-	for _, e := range fetches.Errors() {
-		switch {
-		case errors.Is(e.Err, context.DeadlineExceeded), kerr.IsRetriable(e.Err) && !errors.Is(e.Err, kerr.UnknownTopicOrPartition):
-		case errors.Is(e.Err, kerr.OffsetOutOfRange):
-			return fmt.Errorf("%w: records of topic %s partition %d were deleted while they were read; run again", kafka.ErrDataLoss, topic, e.Partition)
-		default:
-			return c.Explain(e.Err, kafka.Doing{Operation: "Read", Topic: topic})
-		}
-	}
-	return nil
 }

@@ -2,7 +2,6 @@ package audit_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -345,17 +344,38 @@ func TestWhatDoesNotFit(t *testing.T) {
 			require.ErrorIs(t, err, kafka.ErrNoTopic)
 		}
 
-		_, err = s.admin().DeleteTopics(t.Context(), s.topic)
-		require.NoError(t, err)
-		require.Eventually(t, func() bool {
-			_, err := s.admin().CreateTopic(t.Context(), 1, 1, nil, s.topic)
-			return err == nil
-		}, patience, 50*time.Millisecond)
-		var last error
-		require.Eventually(t, func() bool { // a broker tells of the topic after a while
-			_, last = s.tryVerify()
-			return last != nil && !errors.Is(last, context.DeadlineExceeded)
-		}, patience, 50*time.Millisecond)
-		require.ErrorContains(t, last, "made anew")
+		was := s.identity().Topic
+		c.MakeAgain(t, s.topic, 1)
+		s.minutes(0, 6, 1)
+		_, err = s.tryVerify()
+		told := fmt.Sprintf("table %s was counted from topic %s of id %s, which is of id %s now: the topic was deleted and made again", s.table, s.topic, was, s.identity().Topic)
+		require.ErrorContains(t, err, told)
+		_, err = s.rebuild(0, 60)
+		require.ErrorContains(t, err, told)
+	})
+}
+
+// TestTopicIsMadeAgainMeanwhile makes the topic again while it is read, a chunk at a time.
+func TestTopicIsMadeAgainMeanwhile(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		s := newSubject(t, c, "json", 1)
+		s.minutes(0, 5, 1)
+		s.run()
+		random := rand.NewChaCha8([32]byte{})
+		for range 50 {
+			value := make([]byte, 64<<10)
+			_, _ = random.Read(value)
+			s.produce(&kgo.Record{Value: value})
+		}
+		was := s.identity().Topic
+		var once sync.Once
+		s.meanwhile = func(int64, int64) {
+			once.Do(func() {
+				c.MakeAgain(t, s.topic, 1)
+				s.minutes(0, 60, 1)
+			})
+		}
+		_, err := s.tryVerify()
+		require.ErrorContains(t, err, fmt.Sprintf("topic %s was deleted and made again while it was read: it was of id %s, and is of %s now; run again", s.topic, was, s.identity().Topic))
 	})
 }

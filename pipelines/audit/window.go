@@ -9,7 +9,6 @@ import (
 
 	"clickstream/io/table"
 	"clickstream/transforms/click"
-	"clickstream/transforms/count"
 )
 
 // tally is views by page.
@@ -81,7 +80,7 @@ func (w *window) place(page string, partition int32, offset int64) place {
 	if len(w.shards) == 0 {
 		return outside
 	}
-	info := w.shards[count.ShardOf(page, len(w.shards))]
+	info := w.shards[click.ShardOf(page, len(w.shards))]
 	switch {
 	case info == nil:
 		return outside

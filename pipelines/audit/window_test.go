@@ -38,7 +38,7 @@ func TestPlace(t *testing.T) {
 	assert.Equal(t, outside, w.place("/", 3, 15))
 	assert.Equal(t, outside, new(window).place("/", 3, 15), "there is no such window")
 
-	// "/" is of shard 2 of 4: see count.ShardOf.
+	// "/" is of shard 2 of 4: see click.ShardOf.
 	w.shards = []*table.Info{nil, nil, within10(), {}}
 	assert.Equal(t, within, w.place("/", 3, 15))
 }

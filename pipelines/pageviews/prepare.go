@@ -3,7 +3,6 @@ package pageviews
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"time"
 
@@ -76,7 +75,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 		},
 	}
 	p.Store = store.Config{Pipeline: p.Pipeline, Table: table.Settings{
-		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: source.cluster,
+		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: source.cluster, TopicID: source.extent.TopicID,
 		Window: s.Window, Shards: s.Shards, Version: settings.Version(), Begin: source.extent.Begin(),
 	}}
 	t, err := table.Open(ctx, p.Store.Table)
@@ -116,14 +115,18 @@ type source struct {
 
 func lookUp(ctx context.Context, s *settings.Run, c kafka.Connection, client *kgo.Client) (source, error) {
 	admin := kadm.NewClient(client)
-	var (
-		found source
-		err   error
-	)
+	var found source
+	// Before its offsets: should the topic be made again in between, the reader finds it to be another one.
+	is, err := c.Identify(ctx, admin, s.Topic)
+	if err != nil {
+		return found, err
+	}
+	found.cluster = is.Cluster
 	found.extent, err = kafka.Resolve(ctx, admin, s.Topic, kafka.Instant(s.Start), kafka.Instant(s.Until))
 	if err != nil {
 		return found, c.Explain(err, kafka.Doing{Operation: "Describe", Topic: s.Topic})
 	}
+	found.extent.TopicID = is.Topic
 	made, err := c.EnsureDeadLetter(ctx, client, s.Topic, s.DeadLetterTopic)
 	if err != nil {
 		return found, err
@@ -132,11 +135,6 @@ func lookUp(ctx context.Context, s *settings.Run, c kafka.Connection, client *kg
 		slog.Info("the dead letter topic did not exist and was made", "topic", s.DeadLetterTopic, "partitions", len(found.extent.Partitions))
 	}
 	found.maxDeadLetter = c.MaxMessageBytes(ctx, client, s.DeadLetterTopic)
-	metadata, err := admin.BrokerMetadata(ctx)
-	if err != nil {
-		return found, c.Explain(fmt.Errorf("look up the cluster's id: %w", err), kafka.Doing{Operation: "Describe"})
-	}
-	found.cluster = metadata.Cluster
 	// A run that is refused is to leave no table behind: the table says where it began, and the next run heeds it.
 	if err := kafka.CheckGroup(ctx, admin, s.Group, s.Topic, found.extent.Partitions, found.extent.Start); err != nil {
 		return found, c.Explain(err, kafka.Doing{Operation: "Read", Group: s.Group, Topic: s.Topic})

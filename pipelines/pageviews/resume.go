@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -29,6 +31,9 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 	}
 	if err != nil {
 		return time.Time{}, fmt.Errorf("list the offsets of topic %s: %w", e.Topic, err)
+	}
+	if err := checkCut(ctx, s, admin, e, state); err != nil {
+		return time.Time{}, err
 	}
 	since := state.Made
 	if open := state.Final.Add(-2 * s.ClockSkew); !state.Final.IsZero() && open.After(since) {
@@ -62,6 +67,27 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 	}
 	slog.Info("going on where the table is", "table", s.Table, "final_until", state.Final.Format(time.RFC3339), "records_read_again", again)
 	return state.Final, nil
+}
+
+// checkCut fails when the topic ends before what the table was counted from: its offsets mean other records by now,
+// which would be taken for those that were dealt with.
+func checkCut(ctx context.Context, s *settings.Run, admin *kadm.Client, e *kafka.Extent, state table.State) error {
+	ends, err := admin.ListEndOffsets(ctx, e.Topic)
+	if err == nil {
+		err = ends.Error()
+	}
+	if err != nil {
+		return fmt.Errorf("list the offsets of topic %s: %w", e.Topic, err)
+	}
+	for _, counted := range []map[int32]int64{state.Begun, state.Consumed} {
+		for _, p := range slices.Sorted(maps.Keys(counted)) {
+			if end := ends[e.Topic][p].Offset; end < counted[p] {
+				return fmt.Errorf("%w: topic %s partition %d ends at offset %d, and table %s was counted from it up to %d: its log was cut, or the topic was deleted and made again; choose another --table",
+					kafka.ErrDataLoss, e.Topic, p, end, s.Table, counted[p])
+			}
+		}
+	}
+	return nil
 }
 
 // checkGone tells whether Kafka still has the records of partition p that come next, and those of the windows that

@@ -90,6 +90,30 @@ func (c *Cluster) MakeTopic(t *testing.T, name string, partitions int32, configs
 	_, err := adm.CreateTopic(ctx, partitions, 1, values, name)
 	require.NoError(t, err, "make topic %s", name)
 	c.RemoveTopic(t, name)
+	c.settles(t, name, partitions)
+}
+
+// MakeAgain deletes a topic and makes another one of its name.
+func (c *Cluster) MakeAgain(t *testing.T, name string, partitions int32) {
+	t.Helper()
+	ctx, cancel := within(t)
+	defer cancel()
+	adm := kadm.NewClient(c.Client(t))
+	_, err := adm.DeleteTopic(ctx, name)
+	require.NoError(t, err, "delete topic %s", name)
+	require.Eventually(t, func() bool { // a broker goes on deleting it after the answer
+		_, err = adm.CreateTopic(ctx, partitions, 1, nil, name)
+		return err == nil
+	}, patience, 10*time.Millisecond, "make topic %s again: %v", name, err)
+	c.settles(t, name, partitions)
+}
+
+// settles waits until the brokers know a topic.
+func (c *Cluster) settles(t *testing.T, name string, partitions int32) {
+	t.Helper()
+	ctx, cancel := within(t)
+	defer cancel()
+	adm := kadm.NewClient(c.Client(t))
 	require.EventuallyWithT(t, func(t *assert.CollectT) { // a broker learns of it after the answer
 		ends, err := adm.ListEndOffsets(ctx, name)
 		require.NoError(t, err)
