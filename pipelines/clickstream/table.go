@@ -22,6 +22,7 @@ type tableCommand struct {
 	Show    tableShowCommand    `cmd:"" help:"Print rows of the table."`
 	Verify  tableVerifyCommand  `cmd:"" help:"Hold the table against its topic, offset by offset and row by row."`
 	Rebuild tableRebuildCommand `cmd:"" help:"Count windows anew from the topic, late clicks too, and replace them."`
+	Compact tableCompactCommand `cmd:"" help:"Merge the files of a Delta table's closed windows."`
 	Vacuum  tableVacuumCommand  `cmd:"" help:"Remove the files of a Delta table that no version needs any more."`
 }
 

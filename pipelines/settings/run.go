@@ -108,11 +108,7 @@ func (t *TableShow) check(c *checks) {
 	if t.Table == "" {
 		c.add(noTable)
 	}
-	c.time("from", t.From)
-	c.time("to", t.To)
-	if !t.From.IsZero() && !t.To.IsZero() && !t.From.Time.Before(t.To.Time) {
-		c.add("--from %s is not before --to %s; no window is between them", t.From, t.To)
-	}
+	c.span(t.From, t.To)
 	c.time("timestamp", t.Timestamp)
 	if t.Version != nil && !t.Timestamp.IsZero() {
 		c.add("--version %d and --timestamp %s are both given; name one of them", *t.Version, t.Timestamp)
@@ -123,6 +119,15 @@ func (t *TableShow) check(c *checks) {
 	if t.Limit < 0 {
 		c.add("--limit is %d; it must not be negative; 0 is all", t.Limit)
 	}
+}
+
+func (t *TableCompact) check(c *checks) {
+	c.choices(t)
+	if t.Table == "" {
+		c.add(noTable)
+	}
+	c.span(t.From, t.To)
+	c.length("allowed-lateness", t.AllowedLateness, 0, "")
 }
 
 func (t *TableVacuum) check(c *checks) {

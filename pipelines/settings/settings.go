@@ -117,6 +117,18 @@ type TableVacuum struct {
 	DryRun bool          `name:"dry-run" negatable:"" help:"Tell what would be removed, and remove nothing; --no-dry-run removes it." default:"true" group:"table"`
 }
 
+// TableCompact is what the table compact command can be told.
+//
+//nolint:lll // a setting is one line, its help included
+type TableCompact struct {
+	Table           string        `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
+	Into            string        `name:"into" help:"What goes into one file of each shard: an ${enum}, in UTC." enum:"hour,day" default:"hour" group:"table"`
+	From            Moment        `name:"from" help:"Only hours, or days, that begin at this time or later, RFC 3339." placeholder:"TIME" group:"table"`
+	To              Moment        `name:"to" help:"Only hours, or days, that end by this time, RFC 3339." placeholder:"TIME" group:"table"`
+	AllowedLateness time.Duration `name:"allowed-lateness" help:"How long after its end a run may still replace a window, which is left alone; as in run." default:"5m" group:"time"`
+	DryRun          bool          `name:"dry-run" help:"Tell what would be merged, and change nothing." group:"table"`
+}
+
 // Demo is what the demo command can be told.
 type Demo struct {
 	For   time.Duration `name:"for" help:"End after this time; without it, at Ctrl-C." group:"demo"`
