@@ -40,7 +40,7 @@ func TestREADME(t *testing.T) {
 	change := strings.NewReplacer(
 		"./scripts/test.sh", "test -x scripts/test.sh",
 		"clickstream demo", "clickstream demo --for 8s",
-		"./scripts/bench.sh", "./scripts/bench.sh --events 100000 --runs 1 --steady 0",
+		"./scripts/bench.sh", "./scripts/bench.sh --events 100000 --runs 1 --restart 20000 --steady 0",
 		"components/up", "components/up --dir components.run", "components/down", "components/down --dir components.run",
 		"--kafka-port 9092", "--kafka-port "+kafka, "--registry-port 8081", "--registry-port "+registry, "localhost:8081", "127.0.0.1:"+registry,
 	)

@@ -40,6 +40,7 @@ func run() error {
 		events      = flag.Int64("events", 5_000_000, "events of each topic")
 		runs        = flag.Int("runs", 3, "measured runs of each case; the median counts")
 		long        = flag.Duration("steady", 3*time.Minute, "how long the steady rate is measured; 0: not")
+		again       = flag.Int64("restart", restartEvents, "events that are read again by a restart; 0: not measured")
 		result      = flag.String("json", "", "file for the figures")
 		only        = flag.String("fetch", "", "fetch this topic to its end, print how long that took, and exit")
 	)
@@ -52,19 +53,20 @@ func run() error {
 		fmt.Println(n)
 		return err
 	}
-	return b.all(ctx, *events, *long, *result)
+	return b.all(ctx, *events, *again, *long, *result)
 }
 
 // results is all that is measured.
 type results struct {
-	Bounded []figure `json:"bounded"`
-	Steady  []steady `json:"steady,omitempty"`
+	Bounded  []figure  `json:"bounded"`
+	Restarts []restart `json:"restarts,omitempty"`
+	Steady   []steady  `json:"steady,omitempty"`
 }
 
 const steadyRate = 20_000 // events a second
 
 // all measures everything, prints it, and writes it to a file if one is named.
-func (b *bench) all(ctx context.Context, events int64, long time.Duration, file string) error {
+func (b *bench) all(ctx context.Context, events, again int64, long time.Duration, file string) error {
 	stamp := time.Now().UTC().Format("150405")
 	var r results
 	for _, t := range []topic{
@@ -80,6 +82,13 @@ func (b *bench) all(ctx context.Context, events int64, long time.Duration, file 
 			return err
 		}
 		r.Bounded = append(r.Bounded, f)
+	}
+	for again > 0 && len(r.Restarts) < b.runs {
+		s, err := b.measureRestart(ctx, fmt.Sprintf("bench-restart-%s-%d", stamp, len(r.Restarts)), again)
+		if err != nil {
+			return err
+		}
+		r.Restarts = append(r.Restarts, s)
 	}
 	if long > 0 {
 		s, err := b.measureSteady(ctx, "bench-steady-"+stamp, steadyRate, long)

@@ -25,7 +25,7 @@ type topic struct {
 
 const (
 	partitions = 12
-	span       = 10 * time.Minute // of event time, whatever the number of events
+	history    = 10 * time.Minute // of event time, whatever the number of events
 )
 
 // make makes a topic.
@@ -47,6 +47,11 @@ func (b *bench) fill(ctx context.Context, t topic) error {
 	if err := b.make(ctx, t.Name); err != nil {
 		return err
 	}
+	return b.write(ctx, t, time.Now().Add(-history), history)
+}
+
+// write puts the topic's clicks into it, spread over some time.
+func (b *bench) write(ctx context.Context, t topic, from time.Time, span time.Duration) error {
 	schemas, err := registry.New(registry.Settings{URL: b.registry})
 	if err != nil {
 		return err
@@ -66,7 +71,7 @@ func (b *bench) fill(ctx context.Context, t topic) error {
 		return err
 	}
 	defer w.Close()
-	_, err = generate.Run(ctx, w, src, generate.Schedule{Count: t.Events, From: time.Now().Add(-span), Span: span}, func(n int64) {
+	_, err = generate.Run(ctx, w, src, generate.Schedule{Count: t.Events, From: from, Span: span}, func(n int64) {
 		b.say("\rfilling %s: %d of %d", t.Name, n, t.Events)
 	})
 	b.say("\n")
