@@ -49,9 +49,9 @@ func spread(minute, shards int, views map[string]int64) []Window {
 	return ws
 }
 
-func infos(t require.TestingT, r Reader, in Span) []Info {
+func infos(t require.TestingT, r Reader) []Info {
 	var all []Info
-	for info, err := range r.Windows(context.Background(), in) {
+	for info, err := range r.Windows(context.Background(), Span{}) {
 		require.NoError(t, err)
 		info.Bytes = 0
 		all = append(all, info)
@@ -80,7 +80,7 @@ func TestCompactMergesClosedWindows(t *testing.T) {
 				}
 				replace(t, table, ws...)
 			}
-			wantRows, wantInfos := rows(t, table, Filter{}), infos(t, table, Span{})
+			wantRows, wantInfos := rows(t, table, Filter{}), infos(t, table)
 			wantState, err := table.State(t.Context(), 5*time.Minute)
 			require.NoError(t, err)
 			before := snapshot(t, s.Path)
@@ -108,7 +108,7 @@ func TestCompactMergesClosedWindows(t *testing.T) {
 			check := func() {
 				t.Helper()
 				assert.Equal(t, wantRows, rows(t, table, Filter{}))
-				assert.Equal(t, wantInfos, infos(t, table, Span{}))
+				assert.Equal(t, wantInfos, infos(t, table))
 				assert.Equal(t, rowsOf(wantRows, 59, 62), rows(t, table, Filter{Span: Span{From: at(59), To: at(63)}}), "over the border")
 				state, err := table.State(t.Context(), 5*time.Minute)
 				require.NoError(t, err)
@@ -144,7 +144,7 @@ func TestWindowOfAMergedFileIsReplaced(t *testing.T) {
 		}
 		replace(t, table, ws...)
 	}
-	before := infos(t, table, Span{})
+	before := infos(t, table)
 	compactAll(t, s.Path, Compaction{Into: time.Hour})
 	require.Equal(t, 2+20, snapshot(t, s.Path).Len())
 
@@ -158,7 +158,7 @@ func TestWindowOfAMergedFileIsReplaced(t *testing.T) {
 
 	want := slices.Concat(rowsOf(rows(t, table, Filter{}), 1, 19), minuteRows(20, 11, 4), rowsOf(rows(t, table, Filter{}), 21, 70))
 	assert.Equal(t, want, rows(t, table, Filter{}))
-	after := infos(t, table, Span{})
+	after := infos(t, table)
 	require.Len(t, after, len(before))
 	for i := range after {
 		if !after[i].Start.Equal(at(20)) {
@@ -167,7 +167,7 @@ func TestWindowOfAMergedFileIsReplaced(t *testing.T) {
 	}
 	require.Len(t, compactAll(t, s.Path, Compaction{Into: time.Hour}), 1)
 	assert.Equal(t, want, rows(t, table, Filter{}))
-	assert.Equal(t, after, infos(t, table, Span{}))
+	assert.Equal(t, after, infos(t, table))
 	require.NoError(t, table.Close())
 }
 
@@ -259,7 +259,7 @@ func TestTableIsAsAModel(t *testing.T) {
 				}
 			}
 			require.Equal(r, want, rows(r, table, Filter{}))
-			for _, info := range infos(r, table, Span{}) {
+			for _, info := range infos(r, table) {
 				require.Equal(r, map[int32]click.OffsetRange{3: {First: 10, Next: 20}}, info.Offsets)
 				require.Equal(r, "v1", info.Version)
 			}
