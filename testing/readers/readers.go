@@ -158,6 +158,19 @@ func (r *Reader) Checkpoint(table string) error {
 	return r.do("checkpoint", map[string]any{"table": table}, nil)
 }
 
+// Optimize has the program merge the files of each date.
+func (r *Reader) Optimize(table string) error {
+	return r.do("optimize", map[string]any{"table": table}, nil)
+}
+
+// Vacuum returns the files that the program takes for garbage, sorted. It removes none.
+func (r *Reader) Vacuum(table string) ([]string, error) {
+	var names []string
+	err := r.do("vacuum", map[string]any{"table": table}, &names)
+	slices.Sort(names)
+	return names, err
+}
+
 // About is what delta-rs says of a table.
 type About struct {
 	ID         string

@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import sys
+import urllib.parse
 
 EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
 
@@ -29,6 +30,11 @@ def conditions(timestamp, start, end, date, least):
 
 def moment(micros):
     return EPOCH + datetime.timedelta(microseconds=micros)
+
+
+def values(row):
+    start, end, page, views, date = row
+    return [moment(start), moment(end), page, views, datetime.date.fromisoformat(date)]
 
 
 def text(micros):
@@ -70,14 +76,18 @@ class DeltaRS:
 
     def append(self, table, rows):
         schema = self.pyarrow.schema(self.deltalake.DeltaTable(table).schema().to_arrow())
-        columns = list(zip(*rows))
-        columns[4] = [datetime.date.fromisoformat(d) for d in columns[4]]
-        for i in (0, 1):
-            columns[i] = [moment(micros) for micros in columns[i]]
+        columns = zip(*map(values, rows))
         self.deltalake.write_deltalake(table, self.pyarrow.table(dict(zip(schema.names, columns)), schema=schema), mode="append")
 
     def checkpoint(self, table):
         self.deltalake.DeltaTable(table).create_checkpoint()
+
+    def optimize(self, table):
+        self.deltalake.DeltaTable(table).optimize.compact()
+
+    def vacuum(self, table):
+        opened = self.deltalake.DeltaTable(table)
+        return opened.vacuum(retention_hours=0, dry_run=True, enforce_retention_duration=False, full=True)
 
 
 class DuckDB:
@@ -128,7 +138,9 @@ class Spark:
             "spark.sql.codegen.wholeStage": "false",
             "spark.sql.codegen.factoryMode": "NO_CODEGEN",
             "spark.sql.shuffle.partitions": "1",
+            "spark.sql.sources.parallelPartitionDiscovery.parallelism": "1",
             "spark.databricks.delta.snapshotPartitions": "1",
+            "spark.databricks.delta.retentionDurationCheck.enabled": "false", # what it is asked for is a dry run
         }.items():
             builder = builder.config(key, value)
         self.session = builder.getOrCreate()
@@ -144,6 +156,22 @@ class Spark:
             rows = rows.where(rows.page_url == page)
         return [list(row) for row in rows.selectExpr(
             "unix_micros(window_start)", "unix_micros(window_end)", "page_url", "view_count", "CAST(window_date AS STRING)").collect()]
+
+    def append(self, table, rows):
+        schema = self.session.read.format("delta").load(table).schema
+        frame = self.session.createDataFrame([values(row) for row in rows], schema)
+        frame.coalesce(1).write.format("delta").mode("append").save(table)
+
+    def checkpoint(self, table):
+        delta = self.session._jvm.org.apache.spark.sql.delta
+        delta.DeltaLog.forTable(self.session._jsparkSession, table).checkpoint()
+
+    def optimize(self, table):
+        self.session.sql(f"OPTIMIZE delta.`{table}`").collect()
+
+    def vacuum(self, table):
+        found = self.session.sql(f"VACUUM delta.`{table}` RETAIN 0 HOURS DRY RUN").collect()
+        return [os.path.relpath(urllib.parse.unquote(urllib.parse.urlparse(path).path), table) for (path,) in found]
 
     def end(self):
         java = self.session.sparkContext._gateway.proc
