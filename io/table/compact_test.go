@@ -273,3 +273,41 @@ func TestCompactRefusesWhatIsNoDeltaTable(t *testing.T) {
 		require.ErrorContains(t, err, "there is no Delta table")
 	}
 }
+
+// TestWhatConcernsAReplacement tells which files of others, added meanwhile, have a commit planned anew.
+func TestWhatConcernsAReplacement(t *testing.T) {
+	s := deltaSettings(t.TempDir(), 2)
+	opened := open(t, s)
+	table := opened.(*deltaTable)
+	w := window(5, pages(2, 1))
+	add := func(object, stats string) *delta.Add {
+		return &delta.Add{Path: delta.EscapePath(object), PartitionValues: delta.Values{dateColumn: "2026-11-23"}, Stats: stats}
+	}
+	ours := func(minute, shard int, length time.Duration) *delta.Add {
+		return add(deltaName(name{at(minute), length, shard, 2}), "")
+	}
+	theirs := func(first, last int) *delta.Add {
+		stats := delta.NewStats(1).Time("window_start", at(first), at(last), 0).Time("window_end", at(first+1), at(last+1), 0)
+		return add(w.Start.Format("window_date=2006-01-02/")+"part-00000.snappy.parquet", stats.String())
+	}
+	concerns := table.transaction(table.log.Snapshot(), []*upload{{
+		change: &change{Window: &w, name: name{w.Start, time.Minute, 0, 2}}, add: &delta.Add{},
+	}}, nil, &Commit{}).Concerns
+	for what, c := range map[string]struct {
+		add  *delta.Add
+		want bool
+	}{
+		"its window of its shard":          {ours(5, 0, time.Minute), true},
+		"its window of another shard":      {ours(5, 1, time.Minute), false},
+		"the next window":                  {ours(6, 0, time.Minute), false},
+		"windows with it among them":       {ours(1, 0, time.Hour), true},
+		"windows before it":                {ours(1, 0, 4*time.Minute), false},
+		"another program's rows of it":     {theirs(1, 5), true},
+		"another program's, of others":     {theirs(6, 9), false},
+		"another program's, who knows of":  {add(w.Start.Format("window_date=2006-01-02/")+"x.parquet", ""), true},
+		"a file that is of no date at all": {&delta.Add{Path: "x.parquet"}, true},
+	} {
+		assert.Equal(t, c.want, concerns(c.add), what)
+	}
+	require.NoError(t, opened.Close())
+}
