@@ -29,6 +29,7 @@ const (
 type commands struct {
 	Demo       demoCommand       `cmd:"" help:"Count page views with nothing installed: embedded broker, clicks, a live view."`
 	Run        runCommand        `cmd:"" help:"Count page views, from a topic into the table."`
+	Worker     workerCommand     `cmd:"" help:"Run workers for a distributed runner."`
 	Generate   generateCommand   `cmd:"" help:"Write synthetic clicks into a topic."`
 	Topics     topicsCommand     `cmd:"" help:"Make or compare the topics of a YAML file."`
 	Table      tableCommand      `cmd:"" help:"Look at the table, hold it against its topic, count windows of it anew."`

@@ -6,11 +6,12 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+
+	"clickstream/pipelines/launch"
 )
 
 func main() { os.Exit(clickstream()) }
@@ -18,8 +19,12 @@ func main() { os.Exit(clickstream()) }
 // clickstream runs the command line and returns the exit code.
 func clickstream() int {
 	args, forBeam := split(os.Args[1:])
-	if len(args) > 0 && strings.HasPrefix(args[0], "--worker") { // a runner starts this binary as its worker
-		args, forBeam = nil, os.Args[1:]
+	if launch.ByRunner(args) {
+		boot, err := launch.Boot(context.Background(), args)
+		if err != nil {
+			return report(err)
+		}
+		args, forBeam = nil, boot
 	}
 	if err := parseBeam(forBeam); err != nil {
 		return report(err)

@@ -12,19 +12,32 @@ import (
 	"sync"
 	"time"
 
+	"github.com/apache/beam/sdks/v2/go/container/tools"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime/graphx"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/util/hooks"
 	jobpb "github.com/apache/beam/sdks/v2/go/pkg/beam/model/jobmanagement_v1"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners/universal/extworker"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners/universal/runnerlib"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/types/known/structpb"
 )
 
 // ErrCancelled is returned when a pipeline was stopped before its end.
 var ErrCancelled = errors.New("the pipeline was stopped")
 
-// submit runs p on the job service behind client, with workers in this process, until it ends. If ctx ends
+// job is a pipeline on its way to a job service.
+type job struct {
+	name    string
+	graph   *beam.Pipeline
+	workers environment
+	options map[string]any // of the runner, by their names in Beam; values as in JSON
+}
+
+// submitHere runs j on the job service behind client, with workers in this process, until it ends. If ctx ends
 // first, the job is cancelled, and ErrCancelled is returned.
-func submit(ctx context.Context, client jobpb.JobServiceClient, name string, p *beam.Pipeline) error {
+func submitHere(ctx context.Context, client jobpb.JobServiceClient, j job) error {
 	// The workers outlive ctx until the runner has cancelled the job: they would break what is on its way to it.
 	root, underWay := count(context.WithoutCancel(ctx))
 	workers, err := extworker.StartLoopback(root, 0)
@@ -37,16 +50,23 @@ func submit(ctx context.Context, client jobpb.JobServiceClient, name string, p *
 		}
 		underWay.wait()
 	}()
-	job, err := start(ctx, client, workers, name, p)
+	j.workers = environment{graphx.URNEnvExternal, workers.EnvironmentConfig(ctx)}
+	return submit(ctx, client, j)
+}
+
+// submit runs j on the job service behind client until it ends. If ctx ends first, the job is cancelled, and
+// ErrCancelled is returned.
+func submit(ctx context.Context, client jobpb.JobServiceClient, j job) error {
+	id, err := start(ctx, client, j)
 	if ctx.Err() != nil && err != nil {
 		return ErrCancelled
 	}
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { cancel(context.WithoutCancel(ctx), client, job) })
+	stop := context.AfterFunc(ctx, func() { cancel(context.WithoutCancel(ctx), client, id) })
 	defer stop()
-	err = follow(context.WithoutCancel(ctx), client, job)
+	err = follow(context.WithoutCancel(ctx), client, id)
 	if ctx.Err() != nil {
 		return ErrCancelled
 	}
@@ -57,15 +77,15 @@ func submit(ctx context.Context, client jobpb.JobServiceClient, name string, p *
 // guard.
 var staging sync.Mutex
 
-// start prepares, stages and submits p, and returns the job's id.
-func start(ctx context.Context, client jobpb.JobServiceClient, workers *extworker.Loopback, name string, p *beam.Pipeline) (string, error) {
+// start prepares, stages and submits j, and returns the job's id.
+func start(ctx context.Context, client jobpb.JobServiceClient, j job) (string, error) {
 	staging.Lock()
 	defer staging.Unlock()
-	edges, _, err := p.Build()
+	edges, _, err := j.graph.Build()
 	if err != nil {
 		return "", fmt.Errorf("build the pipeline: %w", err)
 	}
-	env, err := graphx.CreateEnvironment(ctx, graphx.URNEnvExternal, workers.EnvironmentConfig)
+	env, err := graphx.CreateEnvironment(ctx, j.workers.urn, func(context.Context) string { return j.workers.config })
 	if err != nil {
 		return "", fmt.Errorf("describe the pipeline's environment: %w", err)
 	}
@@ -73,7 +93,7 @@ func start(ctx context.Context, client jobpb.JobServiceClient, workers *extworke
 	if err != nil {
 		return "", fmt.Errorf("encode the pipeline: %w", err)
 	}
-	binary, err := os.CreateTemp("", "clickstream-worker-") // the workers run here: what is staged is empty
+	binary, err := os.CreateTemp("", "clickstream-worker-") // no worker takes its program from there: it is empty
 	if err != nil {
 		return "", fmt.Errorf("stage the worker: %w", err)
 	}
@@ -84,19 +104,50 @@ func start(ctx context.Context, client jobpb.JobServiceClient, workers *extworke
 	if err := runnerlib.UpdateGoEnvironmentWorker(binary.Name(), graph); err != nil {
 		return "", fmt.Errorf("stage the worker: %w", err)
 	}
-	prepared, artifacts, token, err := runnerlib.Prepare(ctx, client, graph, &runnerlib.JobOptions{Name: name, Loopback: true})
+	options, err := pipelineOptions(j)
 	if err != nil {
-		return "", fmt.Errorf("prepare the job: %w", err)
+		return "", fmt.Errorf("encode the pipeline's options: %w", err)
 	}
-	token, err = runnerlib.Stage(ctx, prepared, artifacts, binary.Name(), token)
+	prepared, err := client.Prepare(ctx, &jobpb.PrepareJobRequest{Pipeline: graph, PipelineOptions: options, JobName: j.name})
+	if err != nil {
+		return "", fmt.Errorf("prepare the job: %w", said(err))
+	}
+	token, err := runnerlib.Stage(ctx, prepared.GetPreparationId(), prepared.GetArtifactStagingEndpoint().GetUrl(), binary.Name(), prepared.GetStagingSessionToken())
 	if err != nil {
 		return "", fmt.Errorf("stage the worker: %w", err)
 	}
-	job, err := runnerlib.Submit(ctx, client, prepared, token)
+	started, err := client.Run(ctx, &jobpb.RunJobRequest{PreparationId: prepared.GetPreparationId(), RetrievalToken: token})
 	if err != nil {
-		return "", fmt.Errorf("submit the job: %w", err)
+		return "", fmt.Errorf("submit the job: %w", said(err))
 	}
-	return job, nil
+	return started.GetJobId(), nil
+}
+
+// pipelineOptions returns what a job tells its runner and its workers. Beam's own submitter has no place for what
+// only one runner knows.
+func pipelineOptions(j job) (*structpb.Struct, error) {
+	hooks.SerializeHooksToOptions()
+	beam.PipelineOptions.LoadOptionsFromFlags(nil)
+	options, err := tools.OptionsToProto(runtime.RawOptionsWrapper{
+		Options: beam.PipelineOptions.Export(), AppName: j.name, Experiments: []string{"beam_fn_api"},
+	})
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range j.options {
+		if options.Fields["beam:option:"+name+":v1"], err = structpb.NewValue(value); err != nil {
+			return nil, fmt.Errorf("option %s: %w", name, err)
+		}
+	}
+	return options, nil
+}
+
+// said returns what the service said, without the words of gRPC around it.
+func said(err error) error {
+	if s, ok := status.FromError(err); ok && s.Message() != "" {
+		return errors.New(cause(s.Message()))
+	}
+	return err
 }
 
 // cancel asks the job service to end the job; follow sees it end.

@@ -17,15 +17,29 @@ var jobServer = sync.OnceValues(func() (jobpb.JobServiceClient, error) {
 	return prism.CreateJobServer(context.Background(), prism.Options{})
 })
 
-// Prism runs p on Beam's own runner, all in this process, until it ends or ctx does; then ErrCancelled.
-func Prism(ctx context.Context, name string, p *beam.Pipeline) error {
-	hooks.DisableHook(harness.DefaultRemoteLoggingHook) // the workers' log is this process's own
-	if err := hooks.EnableHook(stopHook); err != nil {
+// Runner runs pipelines.
+type Runner interface {
+	// Run runs p until it ends or ctx does; then it returns ErrCancelled.
+	Run(ctx context.Context, name string, p *beam.Pipeline) error
+}
+
+// Prism is Beam's own runner. All of it is in this process.
+type Prism struct{}
+
+// Run is Runner's.
+func (Prism) Run(ctx context.Context, name string, p *beam.Pipeline) error {
+	if err := prepareHere(); err != nil {
 		return fmt.Errorf("start the Prism runner: %w", err)
 	}
 	client, err := jobServer()
 	if err != nil {
 		return fmt.Errorf("start the Prism runner: %w", err)
 	}
-	return submit(ctx, client, name, p)
+	return submitHere(ctx, client, job{name: name, graph: p})
+}
+
+// prepareHere makes Beam's workers of this process log where the process does, and end when they are told to.
+func prepareHere() error {
+	hooks.DisableHook(harness.DefaultRemoteLoggingHook)
+	return hooks.EnableHook(stopHook)
 }

@@ -5,6 +5,7 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 
 	"clickstream/io/kafka"
+	"clickstream/pipelines/launch"
 	"clickstream/transforms/count"
 	"clickstream/transforms/deadletter"
 	"clickstream/transforms/read"
@@ -16,6 +17,7 @@ type Plan struct {
 	Pipeline    string // names the run in this process
 	Extent      kafka.Extent
 	Readers     int // that share the extent
+	Runner      launch.Runner
 	Read        read.Config
 	DeadLetters deadletter.Config
 	Count       count.Config

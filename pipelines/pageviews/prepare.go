@@ -60,6 +60,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 		Pipeline:    pipeline,
 		Extent:      source.extent,
 		Readers:     s.Readers,
+		Runner:      runner(s, source.extent.Bounded()),
 		DeadLetters: deadletter.Config{Pipeline: pipeline, Connection: connection, Topic: s.DeadLetterTopic, MaxBytes: source.maxDeadLetter, Version: settings.Version()},
 		Count:       count.Config{Window: s.Window, AllowedLateness: s.AllowedLateness, Shards: s.Shards},
 		Read: read.Config{
@@ -72,6 +73,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 				ClockSkew: s.ClockSkew, Window: s.Window, AllowedLateness: s.AllowedLateness,
 			},
 			Bundle: bundle,
+			Whole:  s.Runner == "spark",
 		},
 	}
 	p.Store = store.Config{Pipeline: p.Pipeline, Table: table.Settings{

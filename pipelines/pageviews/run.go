@@ -10,7 +10,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"clickstream/io/kafka"
-	"clickstream/pipelines/launch"
 	"clickstream/transforms/progress"
 	"clickstream/transforms/store"
 	"clickstream/transforms/teardown"
@@ -22,7 +21,7 @@ func Run(ctx context.Context, p Plan) error {
 	defer kafka.CloseParked(p.Pipeline)
 	graph, scope := beam.NewPipelineWithRoot()
 	Build(scope, p)
-	err := launch.Prism(ctx, "clickstream-pageviews", graph)
+	err := p.Runner.Run(ctx, "clickstream-pageviews", graph)
 	store.Settle()
 	if closeErr := teardown.End(p.Pipeline); err == nil {
 		err = closeErr

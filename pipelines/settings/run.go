@@ -1,6 +1,10 @@
 package settings
 
-import "time"
+import (
+	"net"
+	"strings"
+	"time"
+)
 
 func (r *Run) check(c *checks) {
 	c.choices(r)
@@ -60,19 +64,83 @@ func (r *Run) checkTable(c *checks) {
 
 func (r *Run) checkRunner(c *checks) {
 	switch r.Runner {
-	case "flink", "spark", "dataflow":
-		c.add("--runner %s is not available yet; use --runner prism", r.Runner)
-	}
-	if r.Environment == "external" || r.Environment == "process" || r.Environment == "docker" {
-		c.add("--environment %s is for distributed runners, which are not available yet; leave it out", r.Environment)
-	}
-	if r.Endpoint != "" {
-		c.add("--endpoint %s is for distributed runners, which are not available yet; leave it out", r.Endpoint)
+	case "dataflow":
+		c.add("--runner dataflow is not available yet; use --runner prism, flink or spark")
+	case "flink", "spark":
+		r.checkJobService(c)
+	default:
+		r.checkInProcess(c)
 	}
 	c.number("parallelism", r.Parallelism, 0, 1<<15, "; 0 leaves it to the runner") // Flink's largest
 	c.length("checkpoint-interval", r.CheckpointInterval, time.Second, ", for a checkpoint takes about that long")
 	if r.MetricsListen != "" {
 		c.address("metrics-listen", r.MetricsListen, true)
+	}
+}
+
+// checkInProcess refuses what only means something to a distributed runner.
+func (r *Run) checkInProcess(c *checks) {
+	for flag, value := range map[string]string{
+		"endpoint": r.Endpoint, "environment": r.Environment, "environment-config": r.EnvironmentConfig,
+	} {
+		if value != "" && (flag != "environment" || value != "loopback") {
+			c.add("--%s %s is for distributed runners, and --runner is %s; name flink or spark, or leave it out", flag, value, r.Runner)
+		}
+	}
+	if len(r.RunnerOptions) > 0 {
+		c.add("--runner-option is for distributed runners, and --runner is %s; name flink or spark, or leave it out", r.Runner)
+	}
+	if r.Async {
+		c.add("--async is for distributed runners: --runner %s runs in this process; leave it out", r.Runner)
+	}
+}
+
+// checkJobService checks what a runner behind a job service needs.
+func (r *Run) checkJobService(c *checks) {
+	if r.Endpoint == "" {
+		c.add("--endpoint is missing; --runner %s needs the address of its job service, as localhost:8099", r.Runner)
+		return
+	}
+	c.address("endpoint", r.Endpoint, false)
+	switch environment, here := r.EnvironmentName(), isLoopback(r.Endpoint); {
+	case environment == "":
+		c.add("--environment is missing; --endpoint %s is on another machine, so say where the workers are: external, process or docker", r.Endpoint)
+	case environment == "loopback" && !here:
+		c.add("--environment loopback has the workers in this process, which --endpoint %s on another machine does not reach; name external, process or docker", r.Endpoint)
+	case environment == "loopback" && r.Async:
+		c.add("--async ends this process, and --environment loopback has the workers in it; name external, process or docker")
+	case environment == "docker" && r.EnvironmentConfig == "":
+		c.add("--environment-config is missing; --environment docker needs the image, as registry.example/clickstream:1")
+	}
+	if r.Runner == "spark" && r.Until.Word == Never {
+		c.add("--until is never; --runner spark counts what there is and ends, as its streaming of Go pipelines never would: name latest or a time, and run it again and again, each run goes on where the table is")
+	}
+	for name := range r.RunnerOptions {
+		if name == "" || strings.ContainsAny(name, ":- ") {
+			c.add("--runner-option %q is no name of an option; write it as Beam does, as state_backend=rocksdb", name)
+		}
+	}
+}
+
+// EnvironmentName returns where the workers are, when it is said or follows from the endpoint; empty otherwise.
+func (r *Run) EnvironmentName() string {
+	if r.Environment == "" && isLoopback(r.Endpoint) {
+		return "loopback"
+	}
+	return r.Environment
+}
+
+// isLoopback tells whether an address, host:port, is of this machine alone.
+func isLoopback(address string) bool {
+	host, _, err := net.SplitHostPort(address)
+	ip := net.ParseIP(host)
+	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
+}
+
+func (w *Worker) check(c *checks) {
+	c.address("listen", w.Listen, true)
+	if !isLoopback(w.Listen) {
+		c.add("--listen is %q; workers are only to be had from the machine that they run on: name localhost and a port", w.Listen)
 	}
 }
 

@@ -43,7 +43,7 @@ func Run(t *testing.T, s *Script) {
 	store.Windows(scope, store.Config{Pipeline: t.Name(), Table: table.Settings{
 		Path: dir, Format: table.Parquet, Topic: topic, Window: s.Window, Shards: s.Shards, Version: "test",
 	}}, counts)
-	require.NoError(t, launch.Prism(t.Context(), "event-time", p))
+	require.NoError(t, launch.Prism{}.Run(t.Context(), "event-time", p))
 
 	for _, fault := range story.faults {
 		assert.Fail(t, fault)

@@ -23,10 +23,12 @@ type Config struct {
 	Decode DecodeSettings
 	Bundle time.Duration // how long a bundle reads before its output goes on
 	Pause  time.Duration // what the runner lets pass between bundles of a reader
+	Whole  bool          // each assignment is read to its end in one bundle, for a runner that resumes none
 }
 
 func init() {
 	register.DoFn6x2[context.Context, *Estimator, *sdf.LockRTracker, kafka.Assignment, func(click.Batch), func(click.Reject), sdf.ProcessContinuation, error](&ReadFn{})
+	register.DoFn4x1[context.Context, kafka.Assignment, func(click.Batch), func(click.Reject), error](&ReadWholeFn{})
 	register.Emitter1[click.Batch]()
 	register.Emitter1[click.Reject]()
 	for _, t := range []reflect.Type{
@@ -43,7 +45,11 @@ func init() {
 // valid until the step that takes it returns.
 func Clicks(s beam.Scope, cfg Config, assignments []kafka.Assignment) (batches, rejects beam.PCollection) {
 	s = s.Scope("read.Clicks")
-	return beam.ParDo2(s, &ReadFn{Config: cfg}, beam.Reshuffle(s, beam.CreateList(s, assignments)))
+	readers := beam.Reshuffle(s, beam.CreateList(s, assignments))
+	if cfg.Whole {
+		return beam.ParDo2(s, &ReadWholeFn{Config: cfg}, readers)
+	}
+	return beam.ParDo2(s, &ReadFn{Config: cfg}, readers)
 }
 
 // Estimator is the watermark as the runner sees it: that of the reader when the bundle began or, after it, ended.
@@ -123,7 +129,7 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 	if err != nil {
 		return sdf.StopProcessing(), err
 	}
-	err = f.bundle(ctx, r, rt, a, emit, reject)
+	err = read(ctx, r, f.decoder, a, f.Config.Bundle, emit, reject, func(c kafka.Claim) bool { return rt.TryClaim(c) })
 	if err != nil {
 		r.Close()
 		if errors.Is(err, errSplit) {
@@ -142,17 +148,18 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 	return sdf.ResumeProcessingIn(f.Config.Pause), nil
 }
 
-func (f *ReadFn) bundle(ctx context.Context, r *kafka.Reader, rt *sdf.LockRTracker, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) error {
+// read reads chunks for some time, or to the end, and claims each before it is decoded.
+func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, long time.Duration, emit func(click.Batch), reject func(click.Reject), claim func(kafka.Claim) bool) error {
 	done := progress.Of(a.Pipeline)
-	for end := time.Now().Add(f.Config.Bundle); time.Now().Before(end) && !r.Done(); {
+	for end := time.Now().Add(long); time.Now().Before(end) && !r.Done(); {
 		if ctx.Err() != nil { // the job was cancelled; polls would return at once, for as long as the bundle lasts
 			return context.Cause(ctx)
 		}
 		err := r.Poll(ctx, func(c kafka.Chunk) error {
-			if !rt.TryClaim(kafka.Claim{Index: c.Index, Next: c.Next}) {
+			if !claim(kafka.Claim{Index: c.Index, Next: c.Next}) {
 				return errSplit
 			}
-			b, skipped, err := f.decoder.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
+			b, skipped, err := d.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
 				done.Rejected(x.Fault.Reason)
 				reject(x)
 			})
@@ -171,6 +178,38 @@ func (f *ReadFn) bundle(ctx context.Context, r *kafka.Reader, rt *sdf.LockRTrack
 		if err := r.Tend(ctx); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+// ReadWholeFn reads an assignment, which has an end, in one bundle. It is no splittable function: Spark's batch
+// translation resumes none, and its streaming one never ends.
+type ReadWholeFn struct {
+	Config Config
+
+	decoder *Decoder
+}
+
+// Setup makes the decoder.
+func (f *ReadWholeFn) Setup() error {
+	var err error
+	f.decoder, err = NewDecoder(f.Config.Decode)
+	return err
+}
+
+// ProcessElement reads a. Its watermark moves on as ReadFn's does, so that the same clicks are too late.
+func (f *ReadWholeFn) ProcessElement(ctx context.Context, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) error {
+	r, err := kafka.OpenReader(f.Config.Reader, a, a.Start, kafka.NoTime)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	for !r.Done() {
+		err := read(ctx, r, f.decoder, a, f.Config.Bundle, emit, reject, func(kafka.Claim) bool { return true })
+		if err != nil {
+			return err
+		}
+		progress.Of(a.Pipeline).At(a.Partitions[0], r.Lag(), r.Watermark.Advance(time.Now()))
 	}
 	return nil
 }

@@ -1,0 +1,49 @@
+package pageviews
+
+import (
+	"math"
+	"strconv"
+
+	"clickstream/pipelines/launch"
+	"clickstream/pipelines/settings"
+)
+
+// runner returns who is to run the pipeline. bounded tells whether it is to end.
+func runner(s *settings.Run, bounded bool) launch.Runner {
+	if s.Runner != "flink" && s.Runner != "spark" {
+		return launch.Prism{}
+	}
+	options := map[string]any{}
+	if s.Parallelism > 0 {
+		options["parallelism"] = s.Parallelism
+	}
+	if s.Runner == "flink" {
+		for name, value := range flink(s, bounded) {
+			options[name] = value
+		}
+	}
+	for name, value := range s.RunnerOptions {
+		options[name] = value
+	}
+	return launch.JobServer{
+		Runner: s.Runner, Endpoint: s.Endpoint, Environment: s.EnvironmentName(), EnvironmentConfig: s.EnvironmentConfig,
+		Options: options, Async: s.Async,
+	}
+}
+
+// flink returns Flink's options. Flink takes them by these names from the job alone, whatever its own configuration
+// says.
+func flink(s *settings.Run, bounded bool) map[string]any {
+	idle := int64(math.MaxInt64) // what a run that goes on needs
+	if bounded {
+		idle = 0 // it ends once its readers do
+	}
+	return map[string]any{
+		"streaming":              true,
+		"checkpointing_interval": strconv.FormatInt(s.CheckpointInterval.Milliseconds(), 10),
+		// Else a checkpoint that falls into the first bundle leaves its output, the assignments, in a buffer until
+		// another element comes, and none does: the job would run and never read.
+		"finish_bundle_before_checkpointing": true,
+		"shutdown_sources_after_idle_ms":     strconv.FormatInt(idle, 10),
+	}
+}
