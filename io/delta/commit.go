@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -110,7 +111,7 @@ func (l *Log) commit(ctx context.Context, tx *Transaction) (Committed, error) {
 	if err != nil {
 		return Committed{}, err
 	}
-	id := uuid.NewString()
+	id := l.txnID()
 	judged := 0
 	for {
 		for ; judged < len(between); judged++ {
@@ -119,7 +120,7 @@ func (l *Log) commit(ctx context.Context, tx *Transaction) (Committed, error) {
 			}
 		}
 		at := l.Snapshot()
-		if err := at.checkWriter(); err != nil {
+		if err := at.CheckWriter(); err != nil {
 			return Committed{}, err
 		}
 		mine, err := l.put(ctx, tx.entry(at, id, l.Options))
@@ -141,6 +142,14 @@ func (l *Log) commit(ctx context.Context, tx *Transaction) (Committed, error) {
 		}
 		between = append(between, more...)
 	}
+}
+
+// txnID returns an id for a commit that tells whose it is.
+func (l *Log) txnID() string { return l.Writer + "/" + uuid.NewString() }
+
+// IsOwn tells whether a version is this writer's.
+func (l *Log) IsOwn(e *Entry) bool {
+	return e.Info != nil && strings.HasPrefix(e.Info.TxnID, l.Writer+"/")
 }
 
 // since returns the entries from the one after a version to the log's state.

@@ -343,3 +343,25 @@ func TestErrorsOfTheStoreAreTold(t *testing.T) {
 		assert.NotErrorIs(t, err, fs.ErrNotExist)
 	}
 }
+
+// TestOthers has three logs of two writers: each is told of the other writer's versions, once, and of none of its own.
+func TestOthers(t *testing.T) {
+	store := &storetest.Memory{}
+	create(t, store, noCheckpoints)
+	seen := map[string][]int64{}
+	open := func(name, writer string) *delta.Log {
+		log, err := delta.Open(t.Context(), store, delta.Options{Writer: writer, CheckpointInterval: -1, Others: func(e *delta.Entry) { seen[name] = append(seen[name], e.Version) }})
+		require.NoError(t, err)
+		return log
+	}
+	first, second, alone := open("first", "a"), open("second", "a"), open("alone", "")
+	commit(t, first, nil, "1")
+	commit(t, second, nil, "2") // which finds out at the commit
+	commit(t, alone, nil, "3")
+	commit(t, first, nil, "4")
+	for _, log := range []*delta.Log{first, second, alone} {
+		_, err := log.Refresh(t.Context())
+		require.NoError(t, err)
+	}
+	assert.Equal(t, map[string][]int64{"first": {3}, "second": {3}, "alone": {1, 2, 4}}, seen)
+}

@@ -57,7 +57,7 @@ func (l *Log) create(ctx context.Context, t Table) (state, error) {
 	e := &Entry{
 		Info: &CommitInfo{
 			Timestamp: after(nil, l.Now()), Operation: "CREATE TABLE", IsolationLevel: isolation, IsBlindAppend: true,
-			EngineInfo: l.Engine, TxnID: uuid.NewString(),
+			EngineInfo: l.Engine, TxnID: l.txnID(),
 		},
 		Protocol: &Protocol{MinReaderVersion: readerVersion, MinWriterVersion: writerVersion},
 		Metadata: &Metadata{

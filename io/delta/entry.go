@@ -66,6 +66,9 @@ func (e *Entry) isEmpty() bool {
 }
 
 func (e *Entry) parseLine(text []byte) error {
+	if text[0] != '{' {
+		return fmt.Errorf("it is no action in JSON: it begins with %q", text[:min(len(text), 8)])
+	}
 	var l line
 	if err := json.Unmarshal(text, &l); err != nil {
 		return fmt.Errorf("it is no action in JSON: %w", err)

@@ -204,6 +204,11 @@ func (l *Log) readOn(ctx context.Context) (entries []*Entry, gapless bool, err e
 		return nil, false, err
 	}
 	l.setState(at)
+	for _, e := range entries {
+		if l.Others != nil && !l.IsOwn(e) {
+			l.Others(e)
+		}
+	}
 	return entries, true, nil
 }
 

@@ -11,6 +11,8 @@ import (
 	"sync"
 	"time"
 
+	"github.com/google/uuid"
+
 	"clickstream/io/objects"
 )
 
@@ -27,6 +29,12 @@ type Options struct {
 	Engine string           // program and version, for commitInfo
 	Now    func() time.Time // time.Now when nil
 	Logger *slog.Logger     // slog.Default() when nil
+
+	// Writer is whose commits these are, where several logs are one writer's; empty: each log is one of its own.
+	Writer string
+	// Others, if set, is called with each version that another writer has made since the log was opened, when it is
+	// read, in order. It must not call the log.
+	Others func(*Entry)
 
 	// CheckpointInterval is after how many versions a checkpoint is written. Zero leaves it to the table's
 	// configuration, which is ten where it says nothing; less than zero is never.
@@ -75,6 +83,9 @@ func newLog(store objects.Store, o Options) *Log {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Writer == "" {
+		o.Writer = uuid.NewString()
 	}
 	return &Log{store: store, Options: o, turn: make(chan struct{}, 1), checkpointing: make(chan struct{}, 1)}
 }

@@ -38,8 +38,9 @@ func (p *Protocol) checkReader() error {
 		ErrProtocol, p.MinReaderVersion, readerVersion)
 }
 
-// checkWriter returns an error when the table cannot be written to.
-func (s *Snapshot) checkWriter() error {
+// CheckWriter returns ErrProtocol, with what the table needs, when it cannot be written to. Commits find that out by
+// themselves; whoever writes files before may want to know it earlier.
+func (s *Snapshot) CheckWriter() error {
 	p := &s.Protocol
 	unknown := slices.DeleteFunc(slices.Clone(p.WriterFeatures), func(f string) bool {
 		return slices.Contains(writerFeatures, f)

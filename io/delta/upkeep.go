@@ -65,7 +65,7 @@ func (l *Log) checkpointIfDue(ctx context.Context) {
 // writeCheckpoint writes a checkpoint, and has the log point to it, unless it points to a newer one. The pointer
 // comes last: it never points to what is not there.
 func (l *Log) writeCheckpoint(ctx context.Context, s *Snapshot) error {
-	if err := s.checkWriter(); err != nil {
+	if err := s.CheckWriter(); err != nil {
 		return err
 	}
 	data, last, err := s.checkpoint(l.Now())

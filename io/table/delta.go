@@ -25,7 +25,6 @@ import (
 type deltaTable struct {
 	deltaView
 	settings Settings
-	seen     sync.Map // other programs that commit, of which a line was written
 }
 
 // deltaView reads a Delta table.
@@ -62,7 +61,8 @@ func engine(version string) string { return "clickstream/" + version }
 
 // openDelta opens the Delta table in a store, and makes it when there is none.
 func openDelta(ctx context.Context, store objects.Store, s Settings) (*deltaTable, error) {
-	options := delta.Options{Engine: engine(s.Version)}
+	t := &deltaTable{deltaView: deltaView{store: store}, settings: s}
+	options := delta.Options{Engine: engine(s.Version), Writer: s.Writer, Others: t.other}
 	log, err := delta.Open(ctx, store, options)
 	if errors.Is(err, delta.ErrNoTable) {
 		if err := checkEmpty(ctx, store); err != nil {
@@ -76,7 +76,7 @@ func openDelta(ctx context.Context, store objects.Store, s Settings) (*deltaTabl
 	if err != nil {
 		return nil, withWayOut(store, err)
 	}
-	t := &deltaTable{deltaView: deltaView{store: store, log: log}, settings: s}
+	t.log = log
 	_, err = t.fits(log.Snapshot())
 	return t, err
 }
@@ -130,13 +130,20 @@ func newTable(s Settings) delta.Table {
 	return table
 }
 
-// fits returns what the table is of, and an error when it was made for something else than the settings say, with both values.
+// fits returns what the table is of, and an error when it was made for something else than the settings say, with both
+// values, or needs a newer program to be written to.
 func (t *deltaTable) fits(at *delta.Snapshot) (Metadata, error) {
 	m, err := t.metadata(at)
 	if err != nil {
 		return m, err
 	}
-	return m, m.fits(t.store.String(), t.settings)
+	if err := m.fits(t.store.String(), t.settings); err != nil {
+		return m, err
+	}
+	if err := at.CheckWriter(); err != nil { // before a file is written that no commit will name
+		return m, fmt.Errorf("table %s: %w", t.store, err)
+	}
+	return m, nil
 }
 
 // metadata returns what the table is of.
@@ -155,21 +162,34 @@ func (v *deltaView) metadata(at *delta.Snapshot) (Metadata, error) {
 		err = json.Unmarshal([]byte(c[begunKey]), &m.Begun)
 	}
 	if err != nil || m.Window <= 0 || m.Shards < 1 {
-		return m, fmt.Errorf("table %s: the configuration in its metadata is damaged: window %q, shards %q, begun %q", v.store, c[windowKey], c[shardsKey], c[begunKey])
+		return m, fmt.Errorf("table %s: the configuration in its metadata is damaged: window %q, shards %q, begun %q; restore _delta_log from a copy, or choose another folder", v.store, c[windowKey], c[shardsKey], c[begunKey])
 	}
 	return m, nil
 }
 
-// others says once of each other program that it commits to this table as well.
+// others is another program that commits to a table, as a writer sees it.
+type others struct{ table, writer, program string }
+
+// told holds those that a line was written of.
+var told sync.Map
+
+// other says once of each other program that it commits to this table as well.
+func (t *deltaTable) other(e *delta.Entry) {
+	by := "unknown"
+	if e.Info != nil && e.Info.EngineInfo != "" {
+		by = e.Info.EngineInfo
+	}
+	if _, was := told.LoadOrStore(others{t.store.String(), t.settings.Writer, by}, true); !was {
+		slog.Warn("another program commits to this table at the same time; both stay exact", "table", t.store.String(), "program", by)
+	}
+}
+
+// others takes note of versions of other programs.
 func (t *deltaTable) others(between []*delta.Entry) {
 	for _, e := range between {
-		if e.Info == nil {
-			continue
+		if !t.log.IsOwn(e) {
+			t.other(e)
 		}
-		if _, seen := t.seen.LoadOrStore(e.Info.EngineInfo, true); seen {
-			continue
-		}
-		slog.Warn("another program commits to this table at the same time; both stay exact", "table", t.store.String(), "program", e.Info.EngineInfo)
 	}
 }
 

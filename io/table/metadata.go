@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 	"time"
 )
 
@@ -27,12 +26,12 @@ type Metadata struct {
 
 // Metadata is Reader's: what the table's record says or, where there is none, its newest file.
 func (v *view) Metadata(ctx context.Context) (Metadata, error) {
-	r, err := readRecord(filepath.Join(v.root, recordFile))
+	r, err := readRecord(v.root)
 	if err == nil {
 		return r.metadata(v.root)
 	}
 	if !errors.Is(err, fs.ErrNotExist) {
-		return Metadata{}, fail(v.root, "reading "+recordFile, err)
+		return Metadata{}, err
 	}
 	names, err := list(ctx, v.root, Span{})
 	if err != nil {
@@ -52,7 +51,7 @@ func (v *view) Metadata(ctx context.Context) (Metadata, error) {
 func (r record) metadata(root string) (Metadata, error) {
 	window, err := time.ParseDuration(r.Window)
 	if err != nil || window <= 0 || r.Shards < 1 {
-		return Metadata{}, fmt.Errorf("table %s: %s is damaged: its window is %q and its shards are %d; remove it and say where to start", root, recordFile, r.Window, r.Shards)
+		return Metadata{}, fmt.Errorf("table %s: %s is damaged: its window is %q and its shards are %d; restore it from a copy, or remove it and say with --start where to begin", root, recordFile, r.Window, r.Shards)
 	}
 	return Metadata{
 		Format: Parquet, Topic: r.Topic, Cluster: r.Cluster, TopicID: r.TopicID,

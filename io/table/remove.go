@@ -61,7 +61,7 @@ func ownsAll(v *view, names []name, owns func(cluster, topic string) bool) error
 		}
 		known[n.path()] = true
 	}
-	r, err := readRecord(filepath.Join(v.root, recordFile))
+	r, err := readRecord(v.root)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
 	case err != nil:

@@ -67,9 +67,9 @@ func (t *folder) enroll(isEmpty bool) error {
 // checkRecord returns an error when the table's record says something else than the settings, and fs.ErrNotExist when
 // there is none.
 func (t *folder) checkRecord() error {
-	had, err := readRecord(filepath.Join(t.root, recordFile))
+	had, err := readRecord(t.root)
 	if err != nil {
-		return fail(t.root, "reading "+recordFile, err)
+		return err
 	}
 	m, err := had.metadata(t.root)
 	if err != nil {
@@ -78,14 +78,15 @@ func (t *folder) checkRecord() error {
 	return m.fits(t.root, t.settings)
 }
 
-func readRecord(path string) (record, error) {
-	text, err := os.ReadFile(path)
+// readRecord returns the record of the table at root. The error is fs.ErrNotExist when there is none.
+func readRecord(root string) (record, error) {
+	text, err := os.ReadFile(filepath.Join(root, recordFile))
 	if err != nil {
-		return record{}, err
+		return record{}, fail(root, "reading "+recordFile, err)
 	}
 	var r record
 	if err := json.Unmarshal(text, &r); err != nil {
-		return record{}, fmt.Errorf("%s is damaged: %w; remove it and say where to start", path, err)
+		return record{}, fmt.Errorf("table %s: %s is damaged: %w; restore it from a copy, or remove it and say with --start where to begin", root, recordFile, err)
 	}
 	return r, nil
 }
@@ -144,9 +145,9 @@ func (v *view) State(ctx context.Context, lateness time.Duration) (State, error)
 // state reads the names of all files, which are to fit, and the footers of the newest.
 func (v *view) state(ctx context.Context, lateness, window time.Duration, shards int, fits func(name) error) (State, error) {
 	s := State{Consumed: map[int32]int64{}, First: map[int32]int64{}}
-	r, err := readRecord(filepath.Join(v.root, recordFile))
+	r, err := readRecord(v.root)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return s, fail(v.root, "reading "+recordFile, err)
+		return s, err
 	}
 	s.Begun, s.Made = r.Begun, r.Made
 	names, err := list(ctx, v.root, Span{})

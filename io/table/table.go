@@ -141,6 +141,7 @@ type Settings struct {
 	Window  time.Duration // length of a window, in whole milliseconds
 	Shards  int           // number of shards, at least one
 	Version string        // of this program
+	Writer  string        // who writes, of whom any number may have the table open; empty: whoever opens it
 
 	Begin map[int32]int64 // offset of each partition where reading begins, if the table is new
 }

@@ -45,7 +45,7 @@ func begin(t *testing.T, args ...string) *command {
 func beginIn(t *testing.T, dir string, cmd *exec.Cmd) *command {
 	t.Helper()
 	c := &command{T: t, Cmd: cmd, lines: make(chan string, 10_000), ended: make(chan struct{})}
-	c.Env = withoutSettings(os.Environ())
+	c.Env = append(withoutSettings(os.Environ()), "GORACE=atexit_sleep_ms=0") // a second of each run that ends well
 	c.Dir = dir
 	c.Stdout = &c.out
 	stderr, err := c.StderrPipe()
@@ -235,6 +235,7 @@ func TestSecondSignal(t *testing.T) {
 	c := kafkatest.StartEmbedded(t)
 	r, w, err := os.Pipe()
 	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, errors.Join(r.Close(), w.Close())) }) // and not before
 	cmd := exec.Command("clickstream", append([]string{"run"}, topicOf(t, c, "/")...)...)
 	cmd.Env, cmd.Stderr = withoutSettings(os.Environ()), w
 	require.NoError(t, cmd.Start())

@@ -23,10 +23,19 @@ type broker struct {
 
 func restartable(t *testing.T) *broker {
 	t.Helper()
-	b := &broker{T: t, addr: nobodyListens(t), dir: t.TempDir()}
+	b := &broker{T: t, addr: freeAddress(t), dir: t.TempDir()}
 	b.start()
 	t.Cleanup(b.stop)
 	return b
+}
+
+// freeAddress returns an address that something may listen at.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	return l.Addr().String()
 }
 
 func (b *broker) start() {

@@ -86,6 +86,7 @@ type job struct {
 	schema   int   // id of click.Schema, once it is asked for
 	writer   *kgo.Client
 	bundle   time.Duration
+	shared   bool // another job writes to the table as well
 }
 
 // newJob makes a topic, and returns a job that is to read it, from its start to its ends. The arguments are
@@ -358,6 +359,9 @@ func comparePlaces(a, b oracle.Place) int {
 // each record of the topic is in one of the two.
 func (j *job) exact() {
 	j.Helper()
+	if !j.shared {
+		assert.Empty(j, log.with("another program commits", j.settings.Table))
+	}
 	late := map[oracle.Place]bool{}
 	var invalid []oracle.Place
 	for _, l := range j.letters() {

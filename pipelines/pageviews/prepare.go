@@ -78,7 +78,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	}
 	p.Store = store.Config{Pipeline: p.Pipeline, Table: table.Settings{
 		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: source.cluster, TopicID: source.extent.TopicID,
-		Window: s.Window, Shards: s.Shards, Version: settings.Version(), Begin: source.extent.Begin(),
+		Window: s.Window, Shards: s.Shards, Version: settings.Version(), Writer: pipeline, Begin: source.extent.Begin(),
 	}}
 	t, err := table.Open(ctx, p.Store.Table)
 	if err != nil {
@@ -87,7 +87,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	admin := kadm.NewClient(client)
 	final, err := resume(ctx, s, admin, t, &p.Extent)
 	if err != nil {
-		return Plan{}, errors.Join(connection.Explain(err, kafka.Doing{Operation: "Describe", Topic: s.Topic}), t.Close())
+		return Plan{}, errors.Join(err, t.Close())
 	}
 	if !final.IsZero() {
 		p.Read.Decode.Final = final.UnixMilli()

@@ -2,7 +2,7 @@ package pageviews_test
 
 import (
 	"context"
-	"net"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -16,6 +16,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"golang.org/x/sys/unix"
 
 	"clickstream/io/embedded"
 	"clickstream/pipelines/pageviews"
@@ -30,13 +31,16 @@ func (j *job) isRefused(within time.Duration, words ...string) {
 	assert.Less(j, time.Since(begin), within+5*time.Second)
 }
 
-// nobodyListens returns an address at which nothing is.
+// nobodyListens returns an address at which nothing is, nor comes to be while the test runs: it is taken.
 func nobodyListens(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	socket, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	require.NoError(t, err)
-	require.NoError(t, l.Close())
-	return l.Addr().String()
+	t.Cleanup(func() { require.NoError(t, unix.Close(socket)) })
+	require.NoError(t, unix.Bind(socket, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}))
+	addr, err := unix.Getsockname(socket)
+	require.NoError(t, err)
+	return fmt.Sprintf("127.0.0.1:%d", addr.(*unix.SockaddrInet4).Port)
 }
 
 func TestBrokerOutOfReach(t *testing.T) {

@@ -25,14 +25,21 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 	if err != nil {
 		return time.Time{}, err
 	}
-	begins, err := admin.ListStartOffsets(ctx, e.Topic)
-	if err == nil {
-		err = begins.Error()
+	if err := table.CheckFiles(ctx, t, state.Final); err != nil {
+		return time.Time{}, err
 	}
+	explain := func(err error) error {
+		return s.Kafka.Connection().Explain(err, kafka.Doing{Operation: "Describe", Topic: e.Topic})
+	}
+	begins, err := listed(admin.ListStartOffsets(ctx, e.Topic))
 	if err != nil {
-		return time.Time{}, fmt.Errorf("list the offsets of topic %s: %w", e.Topic, err)
+		return time.Time{}, explain(err)
 	}
-	if err := checkCut(ctx, s, admin, e, state); err != nil {
+	ends, err := listed(admin.ListEndOffsets(ctx, e.Topic))
+	if err != nil {
+		return time.Time{}, explain(err)
+	}
+	if err := checkCut(s, e.Topic, ends, state); err != nil {
 		return time.Time{}, err
 	}
 	since := state.Made
@@ -54,7 +61,7 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 	}
 	open, err := kafka.Resolve(ctx, admin, e.Topic, kafka.Instant{Time: state.Final.Add(-s.ClockSkew)}, kafka.Instant{Word: settings.Never})
 	if err != nil {
-		return time.Time{}, err
+		return time.Time{}, explain(err)
 	}
 	var again int64
 	for i, p := range open.Partitions {
@@ -69,21 +76,22 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 	return state.Final, nil
 }
 
+// listed returns offsets, or why one of them is not known.
+func listed(offsets kadm.ListedOffsets, err error) (kadm.ListedOffsets, error) {
+	if err == nil {
+		err = offsets.Error()
+	}
+	return offsets, err
+}
+
 // checkCut fails when the topic ends before what the table was counted from: its offsets mean other records by now,
 // which would be taken for those that were dealt with.
-func checkCut(ctx context.Context, s *settings.Run, admin *kadm.Client, e *kafka.Extent, state table.State) error {
-	ends, err := admin.ListEndOffsets(ctx, e.Topic)
-	if err == nil {
-		err = ends.Error()
-	}
-	if err != nil {
-		return fmt.Errorf("list the offsets of topic %s: %w", e.Topic, err)
-	}
+func checkCut(s *settings.Run, topic string, ends kadm.ListedOffsets, state table.State) error {
 	for _, counted := range []map[int32]int64{state.Begun, state.Consumed} {
 		for _, p := range slices.Sorted(maps.Keys(counted)) {
-			if end := ends[e.Topic][p].Offset; end < counted[p] {
+			if end := ends[topic][p].Offset; end < counted[p] {
 				return fmt.Errorf("%w: topic %s partition %d ends at offset %d, and table %s was counted from it up to %d: its log was cut, or the topic was deleted and made again; choose another --table",
-					kafka.ErrDataLoss, e.Topic, p, end, s.Table, counted[p])
+					kafka.ErrDataLoss, topic, p, end, s.Table, counted[p])
 			}
 		}
 	}

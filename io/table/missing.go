@@ -1,0 +1,74 @@
+package table
+
+import (
+	"context"
+	"fmt"
+	"path"
+	"strings"
+	"time"
+
+	"clickstream/io/objects"
+)
+
+// CheckFiles returns an error when a file is not there, or has another size, that the log of a Delta table names and
+// that may hold windows from then on. It lists the folders of their dates. What a file is damaged in otherwise is
+// found by whoever reads it. A table of Parquet files has no log.
+//
+// A run whose windows are still open would find its counts to be those that the log tells, and leave the hole.
+func CheckFiles(ctx context.Context, t Reader, from time.Time) error {
+	switch t := t.(type) {
+	case *deltaTable:
+		return t.checkFiles(ctx, from)
+	case *deltaView:
+		return t.checkFiles(ctx, from)
+	}
+	return nil
+}
+
+func (v *deltaView) checkFiles(ctx context.Context, from time.Time) error {
+	at, m, err := v.open(ctx)
+	if err != nil {
+		return err
+	}
+	files, err := v.files(at, Span{From: from}, &m)
+	if err != nil {
+		return err
+	}
+	folders := map[string]map[string]objects.Info{}
+	for _, p := range files {
+		folder := path.Dir(p.object) + "/"
+		if folders[folder] == nil {
+			if folders[folder], err = v.list(ctx, folder, files); err != nil {
+				return err
+			}
+		}
+		info, ok := folders[folder][p.object]
+		way := fmt.Sprintf("restore it from a copy, or, while no run goes on, count its windows again: table rebuild --allowed-lateness 0s --from %s --to %s",
+			p.start.Format(time.RFC3339), p.end().Format(time.RFC3339))
+		if !ok {
+			return fmt.Errorf("table %s: version %d of its log names %s, which is not there; %s", v.store, at.Version, p.object, way)
+		}
+		if info.Size != p.add.Size {
+			return fmt.Errorf("table %s: %s has %d bytes, and version %d of the log says %d; %s", v.store, p.object, info.Size, at.Version, p.add.Size, way)
+		}
+	}
+	return nil
+}
+
+// list returns what a folder holds from the first of the files on.
+func (v *deltaView) list(ctx context.Context, folder string, files []piece) (map[string]objects.Info, error) {
+	least := ""
+	for _, p := range files {
+		if strings.HasPrefix(p.object, folder) && (least == "" || p.object < least) {
+			least = p.object
+		}
+	}
+	infos := map[string]objects.Info{}
+	for info, err := range v.store.List(ctx, folder, least[:len(least)-1]) { // which lies before it
+		if err != nil {
+			return nil, fmt.Errorf("table %s: listing %s: %w", v.store, folder, err)
+		}
+		infos[info.Name] = info
+	}
+	return infos, nil
+}
