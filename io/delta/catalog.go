@@ -90,7 +90,34 @@ func list(ctx context.Context, store objects.Store, from int64) (*catalog, error
 		}
 	}
 	slices.SortStableFunc(c.checkpoints, func(a, b checkpointFiles) int { return int(max(-1, min(1, a.number-b.number))) })
-	return c, nil
+	return c, c.mend(ctx, store, from)
+}
+
+// mend looks for entries that the listing lacks between those it has, from a version on. A listing is of no single
+// moment: one that goes on while others commit may have passed the place of an entry, and come to that of the next.
+func (c *catalog) mend(ctx context.Context, store objects.Store, from int64) error {
+	var all []version
+	for i := len(c.entries) - 1; i >= 0; i-- {
+		v := c.entries[i]
+		all = append(all, v)
+		before := from - 1
+		if i > 0 {
+			before = c.entries[i-1].number
+		}
+		for number := v.number - 1; number > before; number-- {
+			_, err := store.Read(ctx, entryName(number))
+			if errors.Is(err, fs.ErrNotExist) {
+				break // nor are those before it, which were made earlier: it is a hole, or the log was cleaned up
+			}
+			if err != nil {
+				return err
+			}
+			all = append(all, version{number, v.modified})
+		}
+	}
+	slices.Reverse(all)
+	c.entries = all
+	return nil
 }
 
 // isEmpty tells whether there is nothing of a log.
