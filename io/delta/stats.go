@@ -110,5 +110,6 @@ func (a *Add) Times(column string) (least, greatest time.Time, ok bool) {
 	if json.Unmarshal([]byte(a.Stats), &stats) != nil {
 		return least, greatest, false
 	}
-	return least, greatest, json.Unmarshal(stats.MinValues[column], &least) == nil && json.Unmarshal(stats.MaxValues[column], &greatest) == nil
+	ok = json.Unmarshal(stats.MinValues[column], &least) == nil && json.Unmarshal(stats.MaxValues[column], &greatest) == nil
+	return least, greatest, ok && !least.IsZero() && !greatest.IsZero() // which null makes of them
 }

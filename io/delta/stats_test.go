@@ -72,3 +72,19 @@ func bounds(t require.TestingT, text string) (least, greatest string) {
 	require.NoError(t, json.Unmarshal([]byte(delta.NewStats(1).Text("c", text, text, 0).String()), &s))
 	return s.MinValues["c"], s.MaxValues["c"]
 }
+
+func TestTimesOfFilesThatTellThem(t *testing.T) {
+	at := time.Date(2026, 11, 23, 3, 35, 0, 0, time.UTC)
+	told := delta.Add{Stats: delta.NewStats(1).Time("c", at, at.Add(time.Hour), 0).String()}
+	least, greatest, ok := told.Times("c")
+	require.True(t, ok)
+	require.True(t, least.Equal(at) && greatest.Equal(at.Add(time.Hour)))
+	for _, stats := range []string{
+		"", "{}", `{"minValues":{"c":null},"maxValues":{"c":null}}`,
+		`{"minValues":{"c":"2026-11-23T03:35:00Z"}}`, `{"minValues":{"c":"2026-11-23 03:35:00"},"maxValues":{"c":"2026-11-23 03:35:00"}}`,
+	} {
+		add := delta.Add{Stats: stats}
+		_, _, ok := add.Times("c")
+		require.False(t, ok, stats)
+	}
+}
