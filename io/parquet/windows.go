@@ -24,7 +24,7 @@ type windowJSON struct {
 	Rows     int64              `json:"rows"`
 	Offsets  map[int32][2]int64 `json:"offsets"` // null where they are not known
 	Schemas  []int32            `json:"schemas"`
-	Consumed map[int32]int64    `json:"consumed,omitempty"`
+	Consumed map[int32]int64    `json:"consumed,omitzero"` // null and {} differ
 	Version  string             `json:"version"`
 	Checksum uint64             `json:"checksum,string"`
 }
