@@ -64,6 +64,9 @@ func openDelta(ctx context.Context, store objects.Store, s Settings) (*deltaTabl
 	t := &deltaTable{deltaView: deltaView{store: store}, settings: s}
 	options := delta.Options{Engine: engine(s.Version), Writer: s.Writer, Others: t.other}
 	log, err := delta.Open(ctx, store, options)
+	if errors.Is(err, delta.ErrNoTable) && s.Existing {
+		return nil, elsewhere(store.String())
+	}
 	if errors.Is(err, delta.ErrNoTable) {
 		if err := checkEmpty(ctx, store); err != nil {
 			return nil, err

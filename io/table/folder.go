@@ -38,6 +38,9 @@ const syncs = 8
 func openFolder(ctx context.Context, root string, s Settings, sys system) (*folder, error) {
 	_, err := os.Stat(root)
 	isNew := errors.Is(err, fs.ErrNotExist)
+	if isNew && s.Existing {
+		return nil, elsewhere(root)
+	}
 	if isNew {
 		if err := os.MkdirAll(root, 0o777); err != nil {
 			return nil, fail(root, "making the folder", err)

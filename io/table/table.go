@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"strings"
 	"time"
 
@@ -143,7 +144,8 @@ type Settings struct {
 	Version string        // of this program
 	Writer  string        // who writes, of whom any number may have the table open; empty: whoever opens it
 
-	Begin map[int32]int64 // offset of each partition where reading begins, if the table is new
+	Begin    map[int32]int64 // offset of each partition where reading begins, if the table is new
+	Existing bool            // the table has been made: one that is not there is somewhere else
 }
 
 // Open opens a table to write to, and makes it when it is not there. It returns an error that names the path
@@ -215,6 +217,15 @@ func ViewAt(ctx context.Context, path string, at Moment) (Reader, error) {
 		return nil, fmt.Errorf("table %s: it is no Delta table, and has no versions", root)
 	}
 	return &view{root}, nil
+}
+
+// elsewhere is the error of a table that has been made, and is not there.
+func elsewhere(path string) error {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "this machine"
+	}
+	return fmt.Errorf("table %s: the run has made it, and it is not there on %s: if that is a worker's machine, name a path or a bucket that all of them share; otherwise somebody has removed it", path, host)
 }
 
 // local returns the folder that path names.

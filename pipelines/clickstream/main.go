@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 	"time"
 
@@ -19,12 +20,9 @@ func main() { os.Exit(clickstream()) }
 // clickstream runs the command line and returns the exit code.
 func clickstream() int {
 	args, forBeam := split(os.Args[1:])
-	if launch.ByRunner(args) {
-		boot, err := launch.Boot(context.Background(), args)
-		if err != nil {
-			return report(err)
-		}
-		args, forBeam = nil, boot
+	byRunner := launch.StartedByRunner(args)
+	if len(args) > 0 && strings.HasPrefix(args[0], "--worker") { // started by Beam's own boot program, in its containers
+		args, forBeam = nil, os.Args[1:]
 	}
 	if err := parseBeam(forBeam); err != nil {
 		return report(err)
@@ -39,5 +37,8 @@ func clickstream() int {
 	// A second signal ends the process at once. One that comes with the first is the same one: timeout(1) and
 	// supervisors tell a process and then its group.
 	context.AfterFunc(ctx, func() { time.AfterFunc(time.Second, stop) })
+	if byRunner {
+		return report(launch.Work(ctx, args))
+	}
 	return report(execute(ctx, args))
 }

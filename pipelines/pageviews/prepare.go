@@ -84,6 +84,9 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	if p.Store.Table, err = forWorkers(p.Store.Table); err != nil {
+		return Plan{}, errors.Join(err, t.Close())
+	}
 	admin := kadm.NewClient(client)
 	final, err := resume(ctx, s, admin, t, &p.Extent)
 	if err != nil {

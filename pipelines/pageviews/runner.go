@@ -2,8 +2,11 @@ package pageviews
 
 import (
 	"math"
+	"path/filepath"
 	"strconv"
+	"strings"
 
+	"clickstream/io/table"
 	"clickstream/pipelines/launch"
 	"clickstream/pipelines/settings"
 )
@@ -46,4 +49,16 @@ func flink(s *settings.Run, bounded bool) map[string]any {
 		"finish_bundle_before_checkpointing": true,
 		"shutdown_sources_after_idle_ms":     strconv.FormatInt(idle, 10),
 	}
+}
+
+// forWorkers returns the settings of a table that is there, as workers need them that may be other processes, in
+// other folders and on other machines.
+func forWorkers(s table.Settings) (table.Settings, error) {
+	s.Existing = true
+	if strings.Contains(s.Path, "://") {
+		return s, nil
+	}
+	var err error
+	s.Path, err = filepath.Abs(s.Path)
+	return s, err
 }

@@ -1,0 +1,53 @@
+package launch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/apache/beam/sdks/v2/go/container/tools"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime/harness"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/util/grpcx"
+)
+
+// StartedByRunner tells whether a program's arguments are those that a runner starts a worker with, in a Process or
+// Docker environment. The contract is https://s.apache.org/beam-fn-api-container-contract.
+func StartedByRunner(args []string) bool {
+	return len(args) > 0 && strings.HasPrefix(args[0], "--id=")
+}
+
+// Work is the worker that a runner has started this program as with args, until the runner lets it go: it asks the
+// runner for the rest. beam.Init has been called. Beam's own way, the flag --worker, leaves the process behind when
+// the runner is gone.
+func Work(ctx context.Context, args []string) error {
+	given := map[string]string{}
+	for _, arg := range args {
+		if name, value, ok := strings.Cut(strings.TrimPrefix(arg, "--"), "="); ok {
+			given[name] = value
+		}
+	}
+	id, provision := given["id"], given["provision_endpoint"]
+	if provision == "" {
+		return errors.New("a worker was started without --provision_endpoint: only runners start this program with --id")
+	}
+	ctx = grpcx.WriteWorkerID(ctx, id)
+	info, err := tools.ProvisionInfo(ctx, provision)
+	if err != nil {
+		return fmt.Errorf("worker %s: ask the runner at %s: %w", id, provision, said(err))
+	}
+	var options runtime.RawOptionsWrapper
+	if err := tools.ProtoToOptions(info.GetPipelineOptions(), &options); err != nil {
+		return fmt.Errorf("worker %s: the pipeline's options: %w", id, err)
+	}
+	runtime.GlobalOptions.Import(options.Options)
+	err = harness.MainWithOptions(ctx,
+		cmp.Or(info.GetLoggingEndpoint().GetUrl(), given["logging_endpoint"]), cmp.Or(info.GetControlEndpoint().GetUrl(), given["control_endpoint"]),
+		harness.Options{StatusEndpoint: info.GetStatusEndpoint().GetUrl(), RunnerCapabilities: info.GetRunnerCapabilities()})
+	if err != nil {
+		return fmt.Errorf("worker %s: %w", id, err)
+	}
+	return nil
+}
