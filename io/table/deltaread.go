@@ -155,30 +155,42 @@ func (v *deltaView) State(ctx context.Context, lateness time.Duration) (State, e
 // foreseen is how far ahead of this machine's clock windows of another program's may lie.
 const foreseen = 24 * time.Hour
 
-// newest returns the end of the newest window that every shard holds; zero where there is none. What another program
-// wrote counts for all shards.
+// newest returns the end of the newest window that every shard holds; zero where there is none.
 func (v *deltaView) newest(ctx context.Context, at *delta.Snapshot, m *Metadata) (time.Time, error) {
 	files, err := v.files(at, Span{}, m)
 	if err != nil {
 		return time.Time{}, err
 	}
 	newest := make([]time.Time, m.Shards)
+	learn := func(shard int, end time.Time) {
+		if shard < len(newest) && end.After(newest[shard]) {
+			newest[shard] = end
+		}
+	}
+	var foreign []piece
 	for _, p := range files {
-		end := p.end()
-		if p.vague {
-			told, err := v.tell(ctx, p, m)
-			if err != nil {
-				return time.Time{}, err
-			}
-			end = parquet.Join(told).End
+		if p.foreign {
+			foreign = append(foreign, p)
+		} else {
+			learn(p.shard, p.end())
 		}
-		if p.foreign && end.After(time.Now().Add(foreseen)) {
-			return time.Time{}, fmt.Errorf("table %s: %s, which another program wrote, holds the window that ends at %s, and no click of before then would be counted: remove its rows", v.store, p.object, end.Format(time.RFC3339))
+	}
+	// Which shards another program's file is of only its rows tell. One that merged the files of shards that are not
+	// equally far must not make the slow ones look as far as the others. Few are read: the newest come first.
+	slices.SortFunc(foreign, func(a, b piece) int { return b.end().Compare(a.end()) })
+	for _, p := range foreign {
+		if !p.end().After(slices.MinFunc(newest, time.Time.Compare)) {
+			break
 		}
-		for shard := range newest {
-			if (p.foreign || p.shard == shard) && end.After(newest[shard]) {
-				newest[shard] = end
+		told, err := v.tell(ctx, p, m)
+		if err != nil {
+			return time.Time{}, err
+		}
+		for _, w := range told {
+			if w.End.After(time.Now().Add(foreseen)) {
+				return time.Time{}, fmt.Errorf("table %s: %s, which another program wrote, holds the window that ends at %s, and no click of before then would be counted: remove its rows", v.store, p.object, w.End.Format(time.RFC3339))
 			}
+			learn(w.Shard, w.End)
 		}
 	}
 	return slices.MinFunc(newest, time.Time.Compare), nil

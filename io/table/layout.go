@@ -157,6 +157,15 @@ func (s Span) touches(n name) bool {
 	return n.end().After(s.From) && (s.To.IsZero() || n.start.Before(s.To))
 }
 
+// dates returns the first and the last date that a window of s may start on, as texts to be compared.
+func (s Span) dates() (first, last string) {
+	last = "9999-12-31"
+	if !s.To.IsZero() {
+		last = s.To.UTC().Format(time.DateOnly)
+	}
+	return s.From.UTC().Format(time.DateOnly), last
+}
+
 // meets tells whether a window of s may start on the day that begins at date.
 func (s Span) meets(date time.Time) bool {
 	return date.AddDate(0, 0, 1).After(s.From) && (s.To.IsZero() || date.Before(s.To))
