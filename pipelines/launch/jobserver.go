@@ -25,6 +25,18 @@ type JobServer struct {
 	Async             bool // leave the job once it runs
 }
 
+// Reach is Runner's.
+func (s JobServer) Reach(ctx context.Context) error {
+	_, closeClient, err := s.dial(ctx)
+	if err == nil {
+		closeClient()
+	}
+	return err
+}
+
+// IsHere is Runner's.
+func (s JobServer) IsHere() bool { return s.Environment == Loopback }
+
 // reachable is how long a job service is waited for.
 const reachable = 10 * time.Second
 
@@ -37,7 +49,7 @@ func (s JobServer) Run(ctx context.Context, name string, p *beam.Pipeline) error
 	}
 	defer closeClient()
 	j := job{name: name, graph: p, options: s.Options}
-	if s.Environment == Loopback {
+	if s.IsHere() {
 		if err := prepareHere(); err != nil {
 			return fmt.Errorf("start workers in this process: %w", err)
 		}

@@ -21,10 +21,20 @@ var jobServer = sync.OnceValues(func() (jobpb.JobServiceClient, error) {
 type Runner interface {
 	// Run runs p until it ends or ctx does; then it returns ErrCancelled.
 	Run(ctx context.Context, name string, p *beam.Pipeline) error
+	// Reach returns an error when the runner is not there.
+	Reach(ctx context.Context) error
+	// IsHere tells whether the pipeline's steps run in this process.
+	IsHere() bool
 }
 
 // Prism is Beam's own runner. All of it is in this process.
 type Prism struct{}
+
+// Reach is Runner's.
+func (Prism) Reach(context.Context) error { return nil }
+
+// IsHere is Runner's.
+func (Prism) IsHere() bool { return true }
 
 // Run is Runner's.
 func (Prism) Run(ctx context.Context, name string, p *beam.Pipeline) error {

@@ -27,9 +27,13 @@ const bundle = time.Second
 // settling is how long a topic may be unknown to some broker after another one has made it.
 const settling = 2 * time.Second
 
-// Prepare looks up what a run needs to know, and finds out early what is not there: the registry, the cluster,
+// Prepare looks up what a run needs to know, and finds out early what is not there: the runner, the registry, the cluster,
 // the topics, the table. It makes the dead letter topic and the table where they are missing.
 func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
+	by := runner(s)
+	if err := by.Reach(ctx); err != nil {
+		return Plan{}, err
+	}
 	schemas := registry.Settings{URL: s.Registry, RetryTimeout: s.Kafka.RetryTimeout}
 	if s.Format == "avro" {
 		if err := ping(ctx, schemas); err != nil {
@@ -60,7 +64,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 		Pipeline:    pipeline,
 		Extent:      source.extent,
 		Readers:     s.Readers,
-		Runner:      runner(s, source.extent.Bounded()),
+		Runner:      by,
 		DeadLetters: deadletter.Config{Pipeline: pipeline, Connection: connection, Topic: s.DeadLetterTopic, MaxBytes: source.maxDeadLetter, Version: settings.Version()},
 		Count:       count.Config{Window: s.Window, AllowedLateness: s.AllowedLateness, Shards: s.Shards},
 		Read: read.Config{

@@ -20,8 +20,12 @@ const (
 	logInterval      = 10 * time.Second
 )
 
-// Report tells how p goes until ctx ends: on the terminal w, or to the log if w is nil.
+// Report tells how p goes until ctx ends: on the terminal w, or to the log if w is nil. Of steps that run elsewhere
+// it knows nothing.
 func Report(ctx context.Context, w io.Writer, p Plan) {
+	if !p.Runner.IsHere() {
+		return
+	}
 	interval := logInterval
 	if w != nil {
 		interval = terminalInterval
@@ -55,6 +59,9 @@ func logProgress(s progress.Snapshot, rate float64) {
 
 // Summary says in a line what a run has done.
 func Summary(p Plan, took time.Duration) string {
+	if !p.Runner.IsHere() {
+		return fmt.Sprintf("the job ended after %s; what it counted is in %s", took.Round(10*time.Millisecond), p.Store.Table.Path)
+	}
 	s := p.Progress()
 	return fmt.Sprintf("read %d records in %s: counted %d, rejected %s, skipped %d as counted before; wrote %d windows to %s",
 		s.Read, took.Round(10*time.Millisecond), s.Counted, rejects(s), s.Skipped, s.Windows, p.Store.Table.Path)

@@ -11,8 +11,8 @@ import (
 	"clickstream/pipelines/settings"
 )
 
-// runner returns who is to run the pipeline. bounded tells whether it is to end.
-func runner(s *settings.Run, bounded bool) launch.Runner {
+// runner returns who is to run the pipeline.
+func runner(s *settings.Run) launch.Runner {
 	if s.Runner != "flink" && s.Runner != "spark" {
 		return launch.Prism{}
 	}
@@ -21,11 +21,12 @@ func runner(s *settings.Run, bounded bool) launch.Runner {
 		options["parallelism"] = s.Parallelism
 	}
 	if s.Runner == "flink" {
-		for name, value := range flink(s, bounded) {
+		for name, value := range flink(s) {
 			options[name] = value
 		}
 	}
-	for name, value := range s.RunnerOptions {
+	for _, option := range s.RunnerOptions {
+		name, value, _ := strings.Cut(option, "=")
 		options[name] = value
 	}
 	return launch.JobServer{
@@ -36,9 +37,9 @@ func runner(s *settings.Run, bounded bool) launch.Runner {
 
 // flink returns Flink's options. Flink takes them by these names from the job alone, whatever its own configuration
 // says.
-func flink(s *settings.Run, bounded bool) map[string]any {
+func flink(s *settings.Run) map[string]any {
 	idle := int64(math.MaxInt64) // what a run that goes on needs
-	if bounded {
+	if s.Until.Word != settings.Never {
 		idle = 0 // it ends once its readers do
 	}
 	return map[string]any{

@@ -115,9 +115,9 @@ func (r *Run) checkJobService(c *checks) {
 	if r.Runner == "spark" && r.Until.Word == Never {
 		c.add("--until is never; --runner spark counts what there is and ends, as its streaming of Go pipelines never would: name latest or a time, and run it again and again, each run goes on where the table is")
 	}
-	for name := range r.RunnerOptions {
-		if name == "" || strings.ContainsAny(name, ":- ") {
-			c.add("--runner-option %q is no name of an option; write it as Beam does, as state_backend=rocksdb", name)
+	for _, option := range r.RunnerOptions {
+		if name, _, ok := strings.Cut(option, "="); !ok || name == "" || strings.ContainsAny(name, ":- ") {
+			c.add("--runner-option %q is no option and its value; write it as Beam does, as state_backend=rocksdb", option)
 		}
 	}
 }

@@ -103,7 +103,7 @@ func TestFaults(t *testing.T) {
 		{"run --runner=flink --endpoint=h:1 --environment=loopback", "--environment loopback has the workers in this process, which --endpoint h:1 on another machine does not reach; name external, process or docker"},
 		{"run --runner=flink --endpoint=localhost:1 --async", "--async ends this process, and --environment loopback has the workers in it; name external, process or docker"},
 		{"run --runner=flink --endpoint=localhost:1 --environment=docker", "--environment-config is missing; --environment docker needs the image, as registry.example/clickstream:1"},
-		{"run --runner=flink --endpoint=localhost:1 --runner-option=a:b=1", `--runner-option "a:b" is no name of an option; write it as Beam does, as state_backend=rocksdb`},
+		{"run --runner=flink --endpoint=localhost:1 --runner-option=a:b=1", `--runner-option "a:b=1" is no option and its value; write it as Beam does, as state_backend=rocksdb`},
 		{"run --runner=spark --endpoint=127.0.0.1:1", "--until is never; --runner spark counts what there is and ends, as its streaming of Go pipelines never would: name latest or a time, and run it again and again, each run goes on where the table is"},
 		{"run --environment=docker", "--environment docker is for distributed runners, and --runner is prism; name flink or spark, or leave it out"},
 		{"run --endpoint=h:1", "--endpoint h:1 is for distributed runners, and --runner is prism; name flink or spark, or leave it out"},
