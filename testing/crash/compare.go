@@ -33,25 +33,49 @@ func (st *story) compare(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	got := map[oracle.Key]int64{}
-	t, err := table.View(ctx, st.table)
-	if err != nil {
-		return err
-	}
-	for v, err := range t.Scan(ctx, table.Filter{}) {
+	same := func() (int, error) {
+		got, err := st.read(ctx)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		got[oracle.Key{WindowStart: v.WindowStart.UnixMilli(), Page: v.PageURL}] += v.ViewCount
+		if diff := oracle.Diff(counts.Views, got); len(diff) > 0 {
+			return 0, fmt.Errorf("%d rows differ: %s", len(diff), strings.Join(diff[:min(5, len(diff))], "; "))
+		}
+		return len(got), nil
 	}
-	if diff := oracle.Diff(counts.Views, got); len(diff) > 0 {
-		return fmt.Errorf("%d rows differ: %s", len(diff), strings.Join(diff[:min(5, len(diff))], "; "))
+	st.clicks = counts.Valid
+	if st.rows, err = same(); err != nil {
+		return err
 	}
 	if len(late) > 0 {
 		return fmt.Errorf("%d clicks were too late, and none was: the jitter is %s", len(late), jitter)
 	}
-	st.clicks, st.rows = counts.Valid, len(got)
+	if err := st.live(ctx); err != nil {
+		return err
+	}
+	if err := st.vacuum(ctx); err != nil {
+		return err
+	}
+	if _, err := same(); err != nil {
+		return fmt.Errorf("after it was vacuumed: %w", err)
+	}
 	return st.nothingLeft()
+}
+
+// read returns the table's rows.
+func (st *story) read(ctx context.Context) (map[oracle.Key]int64, error) {
+	got := map[oracle.Key]int64{}
+	t, err := table.View(ctx, st.table)
+	if err != nil {
+		return nil, err
+	}
+	for v, err := range t.Scan(ctx, table.Filter{}) {
+		if err != nil {
+			return nil, err
+		}
+		got[oracle.Key{WindowStart: v.WindowStart.UnixMilli(), Page: v.PageURL}] += v.ViewCount
+	}
+	return got, nil
 }
 
 // begun returns the offsets that the table began at.

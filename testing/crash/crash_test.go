@@ -35,5 +35,8 @@ func TestShortStories(t *testing.T) {
 		require.NoError(t, err, "tell it again with -seed %d", seed+uint64(turn))
 		assert.Positive(t, r.clicks)
 		assert.Equal(t, 3, r.killed)
+		if turn%2 == 0 {
+			assert.Positive(t, r.files)
+		}
 	}
 }

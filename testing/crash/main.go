@@ -64,8 +64,8 @@ func run() error {
 		}
 		total.add(r)
 	}
-	fmt.Printf("%d stories, %d kills, %d failures made, %d restarts of broker or registry in %s: %d clicks in %d rows, 0 rows different, 0 files left behind\n",
-		*stories, total.killed, total.failures, total.restarts, time.Since(begin).Round(time.Second), total.clicks, total.rows)
+	fmt.Printf("%d stories, %d kills, %d failures made, %d restarts of broker or registry in %s: %d clicks in %d rows, 0 rows different; 0 of %d live files deleted, 0 orphans after %d files were vacuumed\n",
+		*stories, total.killed, total.failures, total.restarts, time.Since(begin).Round(time.Second), total.clicks, total.rows, total.files, total.vacuumed)
 	return nil
 }
 
@@ -74,6 +74,7 @@ type result struct {
 	killed, failures, restarts int
 	clicks                     int64
 	rows                       int
+	files, vacuumed            int // that the logs name, and that were removed as they name them no more
 }
 
 func (r *result) add(o result) {
@@ -82,6 +83,8 @@ func (r *result) add(o result) {
 	r.restarts += o.restarts
 	r.clicks += o.clicks
 	r.rows += o.rows
+	r.files += o.files
+	r.vacuumed += o.vacuumed
 }
 
 // plot is what chance has decided of a story.

@@ -57,8 +57,8 @@ func (s *suite) tell(ctx context.Context, seed uint64, turn int) (result, error)
 	if err := st.play(ctx); err != nil {
 		return st.result, fmt.Errorf("%w (%s, table %s)", err, st.plot, st.table)
 	}
-	fmt.Printf("%s: %d kills, %d failures, %d restarts, %d clicks, %d rows, %s\n",
-		st.plot, st.killed, st.failures, st.restarts, st.clicks, st.rows, time.Since(begin).Round(100*time.Millisecond))
+	fmt.Printf("%s: %d kills, %d failures, %d restarts, %d clicks, %d rows, %d files, %d vacuumed, %s\n",
+		st.plot, st.killed, st.failures, st.restarts, st.clicks, st.rows, st.files, st.vacuumed, time.Since(begin).Round(100*time.Millisecond))
 	return st.result, nil
 }
 
