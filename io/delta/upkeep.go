@@ -115,6 +115,11 @@ func (l *Log) cleanUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	// A checkpoint was just written, which tells the store's time: where this machine's clock is ahead of that, what
+	// others are still going on from would look old.
+	if by := c.modified().Add(-retention); by.Before(before) {
+		before = by
+	}
 	keep, ok := c.expired(before)
 	if !ok {
 		return nil
@@ -149,4 +154,22 @@ func (c *catalog) expired(before time.Time) (checkpointFiles, bool) {
 		old = v.number
 	}
 	return c.checkpoint(old)
+}
+
+// modified returns when the newest of the entries and checkpoints was written, by the store's clock.
+func (c *catalog) modified() (newest time.Time) {
+	for _, v := range c.entries {
+		newest = later(newest, v.modified)
+	}
+	for _, cp := range c.checkpoints {
+		newest = later(newest, cp.modified)
+	}
+	return newest
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }

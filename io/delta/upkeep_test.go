@@ -89,6 +89,21 @@ func TestCleanUp(t *testing.T) {
 	assert.Equal(t, 60, first)
 }
 
+// TestCleanUpGoesByTheStoresClock has a writer whose clock is a year ahead of the store's.
+func TestCleanUpGoesByTheStoresClock(t *testing.T) {
+	a := age(t, map[string]string{"delta.logRetentionDuration": "interval 1 day"})
+	ahead, err := delta.Open(t.Context(), a, delta.Options{CheckpointInterval: -1, Now: func() time.Time { return a.clock.AddDate(1, 0, 0) }})
+	require.NoError(t, err)
+	commit(t, ahead, nil, "ahead")
+	require.NoError(t, ahead.Checkpoint(t.Context()))
+	first, n := a.entries(t)
+	assert.Equal(t, 30, first)
+	assert.Equal(t, 32, n)
+	s, err := a.log.Refresh(t.Context())
+	require.NoError(t, err)
+	assert.EqualValues(t, 61, s.Version)
+}
+
 func TestCleanUpThatIsNotWanted(t *testing.T) {
 	for _, configuration := range []map[string]string{
 		nil, // 30 days

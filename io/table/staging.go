@@ -22,9 +22,6 @@ import (
 const (
 	ownerFile  = "owner"
 	commitFile = "commit"
-	// orphanAge is how old a staging folder without an owner file must be to be taken for a leftover: its
-	// process may be about to make the file.
-	orphanAge = time.Hour
 	// lockPoll is how often a lock that another process holds is tried. A commit holds it for milliseconds.
 	lockPoll = 2 * time.Millisecond
 )
@@ -63,7 +60,8 @@ func newStage(root string) (*stage, error) {
 	}
 }
 
-// take makes and locks a staging folder. It is false when another process swept the folder away in between.
+// take makes and locks a staging folder. It is false when another process swept the folder away in between, or is
+// about to.
 func (s *stage) take(all string) (bool, error) {
 	folder, err := os.MkdirTemp(all, fmt.Sprintf("%d-*", os.Getpid()))
 	if err != nil {
@@ -71,7 +69,7 @@ func (s *stage) take(all string) (bool, error) {
 	}
 	path := filepath.Join(folder, ownerFile)
 	owner, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
-	if errors.Is(err, fs.ErrNotExist) {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrExist) {
 		return false, nil
 	}
 	if err != nil {
@@ -116,18 +114,18 @@ func sweep(all string) error {
 }
 
 func sweepOne(folder string) (err error) {
-	owner, err := os.OpenFile(filepath.Join(folder, ownerFile), os.O_RDWR, 0)
-	if errors.Is(err, fs.ErrPermission) {
-		return nil // another user's, who will sweep it
-	}
+	path := filepath.Join(folder, ownerFile)
+	owner, err := os.OpenFile(path, os.O_RDWR, 0)
 	if errors.Is(err, fs.ErrNotExist) {
-		info, err := os.Stat(folder)
-		if errors.Is(err, fs.ErrNotExist) || err == nil && time.Since(info.ModTime()) < orphanAge {
-			return nil
-		}
-		return first(err, os.RemoveAll(folder))
+		// Its process died before it made the file, or is about to: whichever makes it has the folder.
+		owner, err = os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
 	}
-	if err != nil {
+	switch {
+	case errors.Is(err, fs.ErrPermission): // another user's, who will sweep it
+		return nil
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrExist): // somebody was faster
+		return nil
+	case err != nil:
 		return err
 	}
 	defer func() { err = first(err, owner.Close()) }()
@@ -135,7 +133,11 @@ func sweepOne(folder string) (err error) {
 	if err != nil || !dead {
 		return err
 	}
-	return os.RemoveAll(folder)
+	err = os.RemoveAll(folder)
+	if errors.Is(err, syscall.ENOTEMPTY) { // once its owner file was gone, somebody made another
+		return nil
+	}
+	return err
 }
 
 // path returns a path in the staging folder for a file that is to become n.

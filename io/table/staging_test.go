@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 )
 
 // childRoot tells the test binary to open the table there, leave a file aside, and wait to be killed.
@@ -66,16 +67,37 @@ func TestLeftoversOfAKilledProcess(t *testing.T) {
 	require.NoError(t, table.Close())
 }
 
-// A folder without an owner may belong to a process that is about to lock it, unless it is old.
+// A folder without an owner is swept, however old it is by the clock: its process finds out, and makes another.
 func TestLeftoversWithoutOwner(t *testing.T) {
 	root := t.TempDir()
-	young, old := filepath.Join(root, staging, "1-young"), filepath.Join(root, staging, "1-old")
-	require.NoError(t, os.MkdirAll(young, 0o700))
-	require.NoError(t, os.MkdirAll(old, 0o700))
-	long := time.Now().Add(-2 * orphanAge)
-	require.NoError(t, os.Chtimes(old, long, long))
-	table := open(t, settings(root))
-	assert.DirExists(t, young)
-	assert.NoDirExists(t, old)
-	require.NoError(t, table.Close())
+	for name, age := range map[string]time.Duration{"young": 0, "old": 24 * time.Hour, "of the future": -24 * time.Hour} {
+		folder := filepath.Join(root, staging, name)
+		require.NoError(t, os.MkdirAll(folder, 0o700))
+		require.NoError(t, os.Chtimes(folder, time.Now().Add(-age), time.Now().Add(-age)))
+		table := open(t, settings(root))
+		assert.NoDirExists(t, folder)
+		require.NoError(t, table.Close())
+	}
+}
+
+// Processes that open a table at once sweep one another's folders as they come to be, and each has one at the end.
+func TestStagesAtOnce(t *testing.T) {
+	root := t.TempDir()
+	for range 20 {
+		var group errgroup.Group
+		stages := make([]*stage, 8)
+		for i := range stages {
+			group.Go(func() (err error) {
+				stages[i], err = newStage(root)
+				return err
+			})
+		}
+		require.NoError(t, group.Wait())
+		for _, s := range stages {
+			assert.FileExists(t, filepath.Join(s.folder, ownerFile))
+		}
+		for _, s := range stages {
+			require.NoError(t, s.close())
+		}
+	}
 }

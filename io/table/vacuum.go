@@ -21,19 +21,25 @@ type Garbage struct {
 // Vacuum yields the files of the Delta table at path that are of no use any more, each after it was removed unless
 // it is a dry run: files that were replaced, or written and never committed, retain ago or earlier. Readers of
 // older versions, and whoever is about to commit, need the younger ones. An error ends it.
+//
+// Whatever the clock says, a file of the newest version stays.
 func Vacuum(ctx context.Context, path string, retain time.Duration, dryRun bool) iter.Seq2[Garbage, error] {
+	return vacuumAt(ctx, path, retain, dryRun, time.Now)
+}
+
+func vacuumAt(ctx context.Context, path string, retain time.Duration, dryRun bool, now func() time.Time) iter.Seq2[Garbage, error] {
 	return func(yield func(Garbage, error) bool) {
 		store, err := objects.Open(ctx, path)
 		if err != nil {
 			yield(Garbage{}, fmt.Errorf("table %s: %w", path, err))
 			return
 		}
-		log, err := delta.Open(ctx, store, delta.Options{})
+		log, err := delta.Open(ctx, store, delta.Options{Now: now})
 		if err != nil {
 			yield(Garbage{}, err)
 			return
 		}
-		before := time.Now().Add(-retain)
+		before := now().Add(-retain)
 		// What is listed before the log is read anew is in that version, or is not of the table.
 		var old []objects.Info
 		for info, err := range store.List(ctx, datePrefix, "") {

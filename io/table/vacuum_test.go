@@ -42,6 +42,33 @@ func TestVacuumRemovesWhatNoVersionNeeds(t *testing.T) {
 	require.NoError(t, table.Close())
 }
 
+// TestVacuumByAWrongClock vacuums by a clock that is ahead or behind. Files of the newest version stay; a clock that is
+// behind takes nothing at all, as all was written after then.
+func TestVacuumByAWrongClock(t *testing.T) {
+	s := settings(t.TempDir())
+	s.Format = Delta
+	table := open(t, s)
+	replace(t, table, window(1, pages(2, 1)), window(2, pages(2, 1)))
+	replace(t, table, window(1, pages(2, 5)))
+	want := rows(t, table, Filter{})
+	for _, c := range []struct {
+		years   int
+		retain  time.Duration
+		removed int
+	}{{-1, 0, 0}, {-50, 0, 0}, {1, 2 * 365 * 24 * time.Hour, 0}, {1, 7 * 24 * time.Hour, 1}, {50, 0, 0}} {
+		removed := 0
+		for _, err := range vacuumAt(t.Context(), s.Path, c.retain, false, func() time.Time { return time.Now().AddDate(c.years, 0, 0) }) {
+			require.NoError(t, err)
+			removed++
+		}
+		assert.Equal(t, c.removed, removed, "%+v", c)
+		assert.Equal(t, want, rows(t, table, Filter{}))
+		require.NoError(t, CheckFiles(t.Context(), table, time.Time{}))
+	}
+	replace(t, table, window(1, pages(2, 7)))
+	require.NoError(t, table.Close())
+}
+
 func TestVacuumRefusesWhatIsNoDeltaTable(t *testing.T) {
 	for _, err := range Vacuum(t.Context(), t.TempDir(), 0, false) {
 		require.ErrorContains(t, err, "no Delta table")

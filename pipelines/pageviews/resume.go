@@ -15,6 +15,10 @@ import (
 	"clickstream/pipelines/settings"
 )
 
+// putBack is how far back a clock may have been put since the table was made: dead letters bear the time of the clock
+// of whoever wrote them.
+const putBack = time.Hour
+
 // resume moves the extent to where the table is, and returns up to when windows are final (zero: none is).
 //
 // Windows that are not final are counted anew, from the first record that can hold a click of them: a click lies
@@ -45,6 +49,9 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 	since := state.Made
 	if open := state.Final.Add(-2 * s.ClockSkew); !state.Final.IsZero() && open.After(since) {
 		since = open
+	}
+	if !since.IsZero() {
+		since = since.Add(-putBack)
 	}
 	if err := rejectedBefore(ctx, s, admin, since, e); err != nil {
 		return time.Time{}, err

@@ -1,15 +1,20 @@
 package pageviews_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/testing/kafkatest"
 	"clickstream/testing/oracle"
+	"clickstream/transforms/click"
 )
 
 // formats are the flags of a table of each format.
@@ -92,4 +97,39 @@ func TestWhatWasTooLateStaysSo(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestClockWasPutBack has the table be made by a clock that was ahead of the one by which the dead letters are written.
+func TestClockWasPutBack(t *testing.T) {
+	t.Parallel()
+	j := newJob(t, kafkatest.StartEmbedded(t), 1, "--format", "json", "--table-format", "parquet")
+	j.produce(j.click(0, "/a", noon))
+	j.run()
+	path := filepath.Join(j.settings.Table, "_table.json")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var record map[string]any
+	require.NoError(t, json.Unmarshal(text, &record))
+	record["made"] = time.Now().Add(putBack - time.Minute)
+	text, err = json.Marshal(record)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, text, 0o600))
+
+	j.produce(j.click(0, "/rejected", noon), j.click(0, "/b", noon))
+	j.tooLate(1)
+	plan := j.run()
+	assert.EqualValues(t, 1, plan.Progress().Skipped)
+	assert.Equal(t, map[oracle.Key]int64{j.row("/a", noon): 1, j.row("/b", noon): 1}, j.rows())
+}
+
+// putBack is how far back the clock may be put.
+const putBack = time.Hour
+
+// tooLate writes a dead letter of a record of partition 0, as a run does that finds it too late.
+func (j *job) tooLate(offset int64) {
+	j.Helper()
+	j.cluster.Produce(j.T, j.settings.DeadLetterTopic, &kgo.Record{Headers: []kgo.RecordHeader{
+		{Key: "dlq.reason", Value: []byte(click.TooLate)}, {Key: "dlq.topic", Value: []byte(j.settings.Topic)},
+		{Key: "dlq.partition", Value: []byte("0")}, {Key: "dlq.offset", Value: fmt.Append(nil, offset)},
+	}})
 }
