@@ -43,13 +43,11 @@ func (v *deltaView) checkFiles(ctx context.Context, from time.Time) error {
 			}
 		}
 		info, ok := folders[folder][p.object]
-		way := fmt.Sprintf("restore it from a copy, or, while no run goes on, count its windows again: table rebuild --allowed-lateness 0s --from %s --to %s",
-			p.start.Format(time.RFC3339), p.end().Format(time.RFC3339))
 		if !ok {
-			return fmt.Errorf("table %s: version %d of its log names %s, which is not there; %s", v.store, at.Version, p.object, way)
+			return fmt.Errorf("table %s: version %d of its log names %s, which is not there; restore it from a copy, or count into another --table", v.store, at.Version, p.object)
 		}
 		if info.Size != p.add.Size {
-			return fmt.Errorf("table %s: %s has %d bytes, and version %d of the log says %d; %s", v.store, p.object, info.Size, at.Version, p.add.Size, way)
+			return fmt.Errorf("table %s: %s has %d bytes, and version %d of the log says %d; restore it from a copy, or count into another --table", v.store, p.object, info.Size, at.Version, p.add.Size)
 		}
 	}
 	return nil
