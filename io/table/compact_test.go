@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -310,4 +312,20 @@ func TestWhatConcernsAReplacement(t *testing.T) {
 		assert.Equal(t, c.want, concerns(c.add), what)
 	}
 	require.NoError(t, opened.Close())
+}
+
+// TestDamagedMergedFile sees that the way out that is named is none that needs the file itself.
+func TestDamagedMergedFile(t *testing.T) {
+	s := deltaSettings(t.TempDir(), 1)
+	table := open(t, s)
+	replace(t, table, window(1, pages(3, 1)), window(2, pages(3, 1)), window(61, pages(3, 1)))
+	require.Len(t, compactAll(t, s.Path, Compaction{Into: time.Hour}), 1)
+	merged, err := filepath.Glob(filepath.Join(s.Path, "window_date=*", "*-2m0s-*"))
+	require.NoError(t, err)
+	require.Len(t, merged, 1)
+	require.NoError(t, os.Truncate(merged[0], 100))
+	_, err = table.Replace(t.Context(), []Window{window(1, pages(3, 2))})
+	require.ErrorContains(t, err, "is damaged: 100 bytes")
+	require.ErrorContains(t, err, "; restore it from a copy, or count into another --table")
+	require.NoError(t, table.Close())
 }

@@ -160,7 +160,7 @@ func (v *deltaView) read(ctx context.Context, p piece) ([]byte, error) {
 }
 
 func (v *deltaView) damaged(object string, err error) error {
-	return fmt.Errorf("table %s: %s is damaged: %w; count its windows again with table rebuild", v.store, object, err)
+	return fmt.Errorf("table %s: %s is damaged: %w; restore it from a copy, or count into another --table", v.store, object, err)
 }
 
 // foreignRows returns the rows of another program's file, in order.

@@ -95,7 +95,7 @@ func (r *shardRewrite) write(ctx context.Context) (*delta.Add, error) {
 		}
 		told, ok := r.told[window]
 		if !ok {
-			return fmt.Errorf("table %s: rows of the window of %s of shard %d lie in a file whose footer does not tell of them; count it again with table rebuild", r.store, window.Format(time.RFC3339), r.shard)
+			return fmt.Errorf("table %s: rows of the window of %s of shard %d lie in a file whose footer does not tell of them; restore it from a copy, or count into another --table", r.store, window.Format(time.RFC3339), r.shard)
 		}
 		delete(r.told, window)
 		b.add(views)
