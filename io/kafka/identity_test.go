@@ -121,7 +121,7 @@ func TestReaderKeepsToItsTopic(t *testing.T) {
 					require.Error(t, r.Tend(t.Context()), "the other topic's ends are not this one's")
 				}
 				err := fails(t, r)
-				assert.ErrorContains(t, err, "topic "+topic+" was deleted and made again while it was read: it was of id "+was+", and is of "+identify(t, c, topic).Topic+" now")
+				require.ErrorContains(t, err, "topic "+topic+" was deleted and made again while it was read: it was of id "+was+", and is of "+identify(t, c, topic).Topic+" now")
 				assert.ErrorContains(t, err, "another --table")
 			})
 		}

@@ -88,7 +88,7 @@ func TestTableOfSomethingElseIsRefusedBeforeItHoldsAnything(t *testing.T) {
 			other := stateSettings(dir, s.Format, 1)
 			change(&other)
 			_, err := Open(t.Context(), other)
-			assert.ErrorContains(t, err, what)
+			require.ErrorContains(t, err, what)
 		}
 		unknown := stateSettings(dir, s.Format, 1)
 		unknown.Cluster, unknown.TopicID = "", ""

@@ -111,16 +111,13 @@ func entry(table string, version int) string {
 	return filepath.Join(table, "_delta_log", fmt.Sprintf("%020d.json", version))
 }
 
-// dataFile returns the path of the file of a window that starts at that minute past eight and that the table holds,
-// and its name in the table.
-func dataFile(t *testing.T, table string, minute int) (path, name string) {
+// dataFile returns the path of the file of the window that starts so many minutes past eight.
+func dataFile(t *testing.T, table string, minute int) string {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(table, "window_date=*", fmt.Sprintf("*T08%02d00Z-*.parquet", minute)))
 	require.NoError(t, err)
 	require.Len(t, found, 1)
-	name, err = filepath.Rel(table, found[0])
-	require.NoError(t, err)
-	return found[0], name
+	return found[0]
 }
 
 // damage is what is wrong with a table, or with what a run is told of it.
@@ -166,13 +163,11 @@ var damagedDelta = map[string]damage{
 		rewrite(t, entry(table, 3), appended(`{"protocol":{"minReaderVersion":1,"minWriterVersion":7,"writerFeatures":["rowTracking"]}}`))
 	}, run: []string{"writers must know rowTracking", "choose another table"}},
 	"file missing": {do: func(t *testing.T, table string) {
-		path, _ := dataFile(t, table, 11)
-		require.NoError(t, os.Remove(path))
+		require.NoError(t, os.Remove(dataFile(t, table, 11)))
 	}, run: []string{"version 3 of its log names window_date=", "T081100Z-1m0s-00000-of-00001-", "which is not there; restore it from a copy, or count into another --table"},
 		show: []string{"the log names window_date=", "T081100Z-1m0s-00000-of-00001-"}},
 	"file truncated": {do: func(t *testing.T, table string) {
-		path, _ := dataFile(t, table, 11)
-		rewrite(t, path, half)
+		rewrite(t, dataFile(t, table, 11), half)
 	}, run: []string{"T081100Z-1m0s-00000-of-00001-", " bytes, and version 3 of the log says ", "; restore it from a copy, or count into another --table"},
 		show: []string{"T081100Z-1m0s-00000-of-00001-", "is damaged"}},
 	"no window": {do: func(t *testing.T, table string) {
@@ -193,12 +188,10 @@ var damagedParquet = map[string]damage{
 	"record not JSON": {do: func(t *testing.T, table string) { rewrite(t, filepath.Join(table, "_table.json"), with("PAR1\n\xff")) },
 		run: []string{"_table.json is damaged", "restore it from a copy"}},
 	"file truncated": {do: func(t *testing.T, table string) {
-		path, _ := dataFile(t, table, 11)
-		rewrite(t, path, half)
+		rewrite(t, dataFile(t, table, 11), half)
 	}, run: []string{"T081100Z-1m0s-00000-of-00001.parquet cannot be used", "remove the file and let its window be counted again"}, show: []string{"T081100Z-1m0s-00000-of-00001.parquet cannot be used"}},
 	"file empty": {do: func(t *testing.T, table string) {
-		path, _ := dataFile(t, table, 10)
-		rewrite(t, path, with(""))
+		rewrite(t, dataFile(t, table, 10), with(""))
 	}, run: []string{"T081000Z-1m0s-00000-of-00001.parquet cannot be used", "remove the file"}, show: []string{"T081000Z"}},
 	"another program's file": {do: func(t *testing.T, table string) {
 		require.NoError(t, os.WriteFile(filepath.Join(table, "part-0.parquet"), []byte("PAR1"), 0o600))
@@ -313,7 +306,7 @@ func TestClockJumpsBack(t *testing.T) {
 	assert.Contains(t, shown(ahead.Add(time.Millisecond)), "/more")
 
 	before := tree(t, table)
-	assert.Equal(t, "removed 0 files, 0 bytes\n", run(t, "table", "vacuum", "--table", table, "--no-dry-run", "--retain", "0s"))
+	assert.Equal(t, "removed 0 files, 0 bytes\n", run(t, "table", "vacuum", "--table", table, "--no-dry-run", "--force", "--retain", "0s"))
 	assert.Equal(t, before, tree(t, table))
 	assert.Contains(t, run(t, "table", "show", "--table", table), "/more")
 }
