@@ -34,6 +34,8 @@ type Transaction struct {
 	Metadata *Metadata
 	Protocol *Protocol
 
+	// Keep names files of Read that must be there still, for the plan to hold.
+	Keep []string
 	// Concerns tells whether a file that somebody else added since Read would have changed the plan, one of a
 	// window that is written here for example. With nil no file does.
 	Concerns func(*Add) bool
@@ -75,7 +77,7 @@ func (c *Conflict) by() string {
 // Where others were faster it looks at what they committed since tx.Read, and goes on behind them unless that is
 // a *Conflict:
 //   - they changed the table's metadata or protocol,
-//   - they removed a file that the transaction removes, or added anew one that it adds or removes,
+//   - they removed a file that the transaction removes or is to keep, or added anew one that it adds or removes,
 //   - they added a file that tx.Concerns,
 //   - they committed for an application that the transaction commits for.
 //

@@ -3,6 +3,7 @@ package delta
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -75,7 +76,7 @@ func (tx *Transaction) judge(e *Entry) error {
 		}
 	}
 	for i := range e.Removes {
-		if name, err := e.Removes[i].Name(); err != nil || mine[name] {
+		if name, err := e.Removes[i].Name(); err != nil || mine[name] || slices.Contains(tx.Keep, name) {
 			return conflict("it removes %s", e.Removes[i].Path)
 		}
 	}

@@ -142,7 +142,7 @@ func (c *compactor) merge(ctx context.Context, start time.Time) (Compacted, erro
 		if !errors.As(err, &conflict) {
 			return done, err
 		}
-		if err := discard(ctx, c.store, merged.adds); err != nil { // somebody replaced one of the windows
+		if err := discard(context.WithoutCancel(ctx), c.store, merged.adds); err != nil { // somebody replaced one of the windows
 			return Compacted{}, err
 		}
 	}

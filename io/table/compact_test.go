@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -328,4 +329,39 @@ func TestDamagedMergedFile(t *testing.T) {
 	require.ErrorContains(t, err, "is damaged: 100 bytes")
 	require.ErrorContains(t, err, "; restore it from a copy, or count into another --table")
 	require.NoError(t, table.Close())
+}
+
+// TestRestoredTableStopsTheRun has somebody restore an older version, or delete rows, beside a run: going on would
+// leave a hole.
+func TestRestoredTableStopsTheRun(t *testing.T) {
+	s := deltaSettings(t.TempDir(), 2)
+	run := open(t, s)
+	for minute := 1; minute <= 5; minute++ {
+		replace(t, run, spread(minute, 2, pages(4, 1))...)
+	}
+	store, err := objects.Open(t.Context(), s.Path)
+	require.NoError(t, err)
+	log, err := delta.Open(t.Context(), store, delta.Options{})
+	require.NoError(t, err)
+	tx := delta.Transaction{Read: log.Snapshot(), Operation: "RESTORE"}
+	for add := range log.Snapshot().Files() {
+		if n, ok := parseDeltaName(strings.ReplaceAll(add.Path, "%3D", "=")); ok && !n.start.Before(at(4)) {
+			tx.Remove = append(tx.Remove, add.Remove(time.Now(), true))
+		}
+	}
+	require.Len(t, tx.Remove, 4)
+	_, err = log.Commit(t.Context(), tx)
+	require.NoError(t, err)
+
+	_, err = run.Replace(t.Context(), spread(6, 2, pages(4, 1)))
+	require.ErrorContains(t, err, "no longer holds the window of 2026-11-23T")
+	require.ErrorContains(t, err, "start the run again, and it counts them anew")
+	require.NoError(t, run.Close())
+
+	run = open(t, s)
+	state, err := run.State(t.Context(), time.Minute)
+	require.NoError(t, err)
+	assert.Equal(t, at(3), state.Final, "it goes on where the table is")
+	replace(t, run, append(spread(4, 2, pages(4, 1)), spread(5, 2, pages(4, 1))...)...)
+	require.NoError(t, run.Close())
 }

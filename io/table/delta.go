@@ -25,6 +25,9 @@ import (
 type deltaTable struct {
 	deltaView
 	settings Settings
+
+	mu            sync.Mutex
+	newestWritten *name // the newest window that was written here
 }
 
 // deltaView reads a Delta table.

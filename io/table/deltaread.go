@@ -153,7 +153,7 @@ func (v *deltaView) State(ctx context.Context, lateness time.Duration) (State, e
 }
 
 // foreseen is how far ahead of this machine's clock windows of another program's may lie.
-const foreseen = 24 * time.Hour
+const foreseen = time.Hour
 
 // newest returns the end of the newest window that every shard holds; zero where there is none.
 func (v *deltaView) newest(ctx context.Context, at *delta.Snapshot, m *Metadata) (time.Time, error) {

@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"clickstream/io/delta"
@@ -122,8 +124,8 @@ func (r *shardRewrite) write(ctx context.Context) (*delta.Add, error) {
 	if err = first(err, flush()); err != nil {
 		return nil, err
 	}
-	for _, told := range r.told { // windows without a row
-		if err := file.Add(nil, parquet.Join(told)); err != nil {
+	for _, window := range slices.SortedFunc(maps.Keys(r.told), time.Time.Compare) { // those without a row
+		if err := file.Add(nil, parquet.Join(r.told[window])); err != nil {
 			return nil, err
 		}
 	}

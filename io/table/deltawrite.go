@@ -59,6 +59,9 @@ func (t *deltaTable) tryReplace(ctx context.Context, uploads []*upload) (Commit,
 	if err != nil {
 		return Commit{}, err
 	}
+	if err := t.checkNewest(at, &m); err != nil {
+		return Commit{}, err
+	}
 	var c Commit
 	write, err := t.judge(ctx, at, &m, uploads, &c)
 	if err != nil {
@@ -77,15 +80,24 @@ func (t *deltaTable) tryReplace(ctx context.Context, uploads []*upload) (Commit,
 	if err := crashpoint.Reach(crashpoint.AfterUpload); err != nil {
 		return Commit{}, err
 	}
-	done, err := t.log.Commit(ctx, t.transaction(at, write, rest, &c))
+	tx := t.transaction(at, write, rest, &c)
+	newest, _, err := t.newestFiles(at, &m)
+	if err != nil {
+		return Commit{}, err
+	}
+	for _, p := range newest {
+		tx.Keep = append(tx.Keep, p.object)
+	}
+	done, err := t.log.Commit(ctx, tx)
 	if err != nil {
 		var conflict *delta.Conflict
 		if errors.As(err, &conflict) { // else the files stay: it may have been committed all the same
-			err = errors.Join(err, discard(ctx, t.store, rest))
+			err = errors.Join(err, discard(context.WithoutCancel(ctx), t.store, rest))
 		}
 		return Commit{}, err
 	}
 	t.others(done.Between)
+	t.remember(write)
 	if err := crashpoint.Reach(crashpoint.AfterLogEntry); err != nil {
 		return c, err
 	}
@@ -157,6 +169,41 @@ func replacedBy(uploads []*upload) []*piece {
 	return files
 }
 
+// remember takes down the newest window that was written.
+func (t *deltaTable) remember(written []*upload) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, u := range written {
+		if t.newestWritten == nil || u.name.start.After(t.newestWritten.start) {
+			t.newestWritten = &name{u.name.start, u.name.length, u.name.shard, u.name.shards}
+		}
+	}
+}
+
+// newestFiles returns the files that may hold the newest window that was written here, and that window; nil where
+// none was.
+func (t *deltaTable) newestFiles(at *delta.Snapshot, m *Metadata) ([]piece, *name, error) {
+	t.mu.Lock()
+	n := t.newestWritten
+	t.mu.Unlock()
+	if n == nil {
+		return nil, nil, nil
+	}
+	files, err := t.files(at, Span{From: n.start, To: n.start.Add(time.Millisecond)}, m)
+	return slices.DeleteFunc(files, func(p piece) bool { return !p.foreign && p.shard != n.shard }), n, err
+}
+
+// checkNewest returns an error when the table no longer holds the newest window that was written here. A commit of
+// newer windows would leave a hole that nobody counts again, as all before them is taken to be final.
+func (t *deltaTable) checkNewest(at *delta.Snapshot, m *Metadata) error {
+	files, n, err := t.newestFiles(at, m)
+	if err != nil || n == nil || len(files) > 0 {
+		return err
+	}
+	return fmt.Errorf("table %s: version %d no longer holds the window of %s, which this run has written: somebody has restored an older version, or deleted rows; start the run again, and it counts them anew",
+		t.store, at.Version, n.start.Format(time.RFC3339))
+}
+
 // uploadAll writes the files that are not there yet.
 func (t *deltaTable) uploadAll(ctx context.Context, uploads []*upload) error {
 	group, ctx := errgroup.WithContext(ctx)
@@ -197,6 +244,7 @@ func (t *deltaTable) transaction(at *delta.Snapshot, write []*upload, rest []del
 	for _, u := range write {
 		tx.Add = append(tx.Add, *u.add)
 		c.Written++
+		c.Windows = append(c.Windows, u.Start)
 		c.Files++
 		c.Rows += int64(len(u.Views))
 		c.Bytes += u.add.Size

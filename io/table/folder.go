@@ -309,6 +309,7 @@ func (t *folder) rename(ctx context.Context, changes []*change, c *Commit) (fold
 		folders = append(folders, folder)
 		ch.verdict = replaced
 		c.Written++
+		c.Windows = append(c.Windows, ch.Start)
 		c.Files++
 		c.Rows += int64(len(ch.Views))
 		c.Bytes += ch.now.info.Size()

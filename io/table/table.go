@@ -75,12 +75,13 @@ type Reader interface {
 
 // Commit is what one Replace did.
 type Commit struct {
-	Written   int       // windows of shards that were replaced or are new
-	Unchanged int       // that held the same rows already
-	Refused   []Refusal // that would have shrunk
-	Files     int       // files written: what a log would add
-	Rows      int64     // in those files
-	Bytes     int64     // in those files
+	Written   int         // windows of shards that were replaced or are new
+	Windows   []time.Time // when those start, ascending; once for each shard
+	Unchanged int         // that held the same rows already
+	Refused   []Refusal   // that would have shrunk
+	Files     int         // files written: what a log would add
+	Rows      int64       // in those files
+	Bytes     int64       // in those files
 }
 
 // Refusal is a window that was not replaced, as the table holds more of it.

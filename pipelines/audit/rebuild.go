@@ -259,10 +259,10 @@ func (r *rebuild) replace(ctx context.Context) error {
 	ascending := slices.SortedFunc(maps.Keys(keys), func(a, b shardKey) int { return cmp.Or(cmp.Compare(a.start, b.start), a.shard-b.shard) })
 	for len(ascending) > 0 {
 		n := 1
-		for n < len(ascending) && ascending[n].start == ascending[0].start {
+		for n < len(ascending) && dayOf(ascending[n]) == dayOf(ascending[0]) {
 			n++
 		}
-		if err := r.window(ctx, ascending[:n]); err != nil {
+		if err := r.day(ctx, ascending[:n]); err != nil {
 			return err
 		}
 		ascending = ascending[n:]
@@ -270,43 +270,62 @@ func (r *rebuild) replace(ctx context.Context) error {
 	return nil
 }
 
-// window replaces the shards of one window.
-func (r *rebuild) window(ctx context.Context, shards []shardKey) error {
-	start := instant(shards[0].start)
-	done := Recount{WindowStart: start}
-	var replacing []table.Window
+func dayOf(k shardKey) string { return instant(k.start).Format(time.DateOnly) }
+
+// day replaces windows of one day at once: they may lie in one file, which is written anew.
+func (r *rebuild) day(ctx context.Context, shards []shardKey) error {
+	var (
+		replacing []table.Window
+		done      []Recount
+	)
 	for _, k := range shards {
+		start := instant(k.start)
+		if len(done) == 0 || !done[len(done)-1].WindowStart.Equal(start) {
+			done = append(done, Recount{WindowStart: start})
+		}
+		of := &done[len(done)-1]
 		n, held := r.shards[k], r.held[k]
-		done.Before += held.Events
+		of.Before += held.Events
 		if n == nil {
 			n = &recount{}
 		}
-		done.After += n.events
+		of.After += n.events
 		if n.events < held.Events {
-			done.Refused = append(done.Refused, table.Refusal{Start: start, End: start.Add(r.of.Window), Shard: k.shard, Held: held.Events, Offered: n.events})
+			of.Refused = append(of.Refused, table.Refusal{Start: start, End: start.Add(r.of.Window), Shard: k.shard, Held: held.Events, Offered: n.events})
 			continue
 		}
-		w := table.Window{
-			Start: start, End: start.Add(r.of.Window), Shard: k.shard, Views: make(map[string]int64, len(n.pages)), Events: n.events,
-			Offsets: n.offsets, Schemas: slices.Sorted(maps.Keys(n.schemas)), Consumed: r.state.Consumed,
-		}
-		for i, page := range n.pages {
-			w.Views[page] = n.views[i]
-		}
-		replacing = append(replacing, w)
+		replacing = append(replacing, n.window(start, r.of.Window, k.shard, r.state.Consumed))
 		delete(r.shards, k)
 	}
 	written, err := r.put(ctx, replacing)
 	if err != nil {
 		return err
 	}
-	done.Refused = append(done.Refused, written.Refused...)
-	done.Rebuilt = written.Written > 0
-	r.report.add(done)
+	for _, of := range done {
+		of.Rebuilt = slices.ContainsFunc(written.Windows, of.WindowStart.Equal)
+		for _, refused := range written.Refused {
+			if refused.Start.Equal(of.WindowStart) {
+				of.Refused = append(of.Refused, refused)
+			}
+		}
+		r.report.add(of)
+	}
 	return nil
 }
 
-// put replaces the shards of a window, or finds out what that would do.
+// window returns what was counted as the content of a window.
+func (n *recount) window(start time.Time, length time.Duration, shard int, consumed map[int32]int64) table.Window {
+	w := table.Window{
+		Start: start, End: start.Add(length), Shard: shard, Views: make(map[string]int64, len(n.pages)), Events: n.events,
+		Offsets: n.offsets, Schemas: slices.Sorted(maps.Keys(n.schemas)), Consumed: consumed,
+	}
+	for i, page := range n.pages {
+		w.Views[page] = n.views[i]
+	}
+	return w
+}
+
+// put replaces windows of shards, or finds out what that would do.
 func (r *rebuild) put(ctx context.Context, shards []table.Window) (c table.Commit, err error) {
 	if r.into != nil {
 		return r.into.Replace(ctx, shards)
@@ -322,6 +341,7 @@ func (r *rebuild) put(ctx context.Context, shards []table.Window) (c table.Commi
 		}
 		if !same {
 			c.Written++
+			c.Windows = append(c.Windows, w.Start)
 		}
 	}
 	return c, nil

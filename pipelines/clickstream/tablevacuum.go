@@ -15,7 +15,7 @@ type tableVacuumCommand struct {
 
 func (*tableVacuumCommand) Help() string {
 	return `
-Removes the files of a Delta table that no version needs any more: what was replaced, and what a run that was killed has left. It is safe beside a running job as long as --retain is longer than a commit or a merge takes: what was written and is not committed yet looks like what was left. By default it only tells what it would remove.
+Removes the files of a Delta table that no version needs any more: what was replaced, and what a run that was killed has left. It is safe beside a running job, and keeps at least the last hour, as what was written and is not committed yet looks like what was left. By default it only tells what it would remove.
 
 Examples:
 

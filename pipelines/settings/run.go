@@ -204,6 +204,9 @@ func (t *TableVacuum) check(c *checks) {
 		c.add(noTable)
 	}
 	c.length("retain", t.Retain, 0, "")
+	if !t.DryRun && !t.Force && t.Retain >= 0 && t.Retain < time.Hour {
+		c.add("--retain is %s; a run may still commit what it has written within an hour: keep 1h, or add --force while nothing writes to the table", duration(t.Retain))
+	}
 }
 
 func (d *Demo) check(c *checks) {

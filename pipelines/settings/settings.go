@@ -123,6 +123,7 @@ type TableVacuum struct {
 	Table  string        `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
 	Retain time.Duration `name:"retain" help:"Keep what was of the table within this time: readers of its versions need it, and whoever is about to commit." default:"168h" group:"table"`
 	DryRun bool          `name:"dry-run" negatable:"" help:"Tell what would be removed, and remove nothing; --no-dry-run removes it." default:"true" group:"table"`
+	Force  bool          `name:"force" help:"Keep less than an hour. Only while nothing writes to the table: what a run is about to commit would go as well." group:"table"`
 }
 
 // TableCompact is what the table compact command can be told.

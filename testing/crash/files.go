@@ -65,7 +65,7 @@ func (st *story) vacuum(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, st.clickstream, "table", "vacuum", "--table", st.table, "--retain", "0s", "--no-dry-run")
+	cmd := exec.CommandContext(ctx, st.clickstream, "table", "vacuum", "--table", st.table, "--retain", "0s", "--no-dry-run", "--force")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("vacuum: %w: %s", err, out)
 	}
