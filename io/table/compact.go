@@ -110,6 +110,9 @@ func (c *compactor) slots(ctx context.Context) ([]time.Time, error) {
 func (c *compactor) merge(ctx context.Context, start time.Time) (Compacted, error) {
 	for {
 		at, m, err := c.open(ctx)
+		if err == nil {
+			err = at.CheckWriter()
+		}
 		if err != nil {
 			return Compacted{}, err
 		}

@@ -125,7 +125,8 @@ func (t *deltaTable) judge(ctx context.Context, at *delta.Snapshot, m *Metadata,
 		switch {
 		case events > u.Events:
 			c.Refused = append(c.Refused, Refusal{u.Start, u.End, u.Shard, events, u.Events})
-		case len(u.held) == 1 && events == u.Events && u.held[0].Rows == int64(len(u.Views)) && u.held[0].Checksum == parquet.Checksum(u.Views):
+		case len(u.held) == 1 && events == u.Events && u.held[0].Rows == int64(len(u.Views)) && u.held[0].Checksum == parquet.Checksum(u.Views) &&
+			(u.Consumed == nil || t.shows(ctx, m, u)): // a rebuild is to heal a file that is not what the log tells
 			c.Unchanged++
 		default:
 			write = append(write, u)

@@ -2,7 +2,10 @@ package table
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"maps"
 	"path"
 	"strings"
 	"time"
@@ -69,4 +72,25 @@ func (v *deltaView) list(ctx context.Context, folder string, files []piece) (map
 		infos[info.Name] = info
 	}
 	return infos, nil
+}
+
+// shows tells whether the file that holds a window shows its very rows. What cannot be read does not.
+func (v *deltaView) shows(ctx context.Context, m *Metadata, u *upload) bool {
+	rows, err := v.source(ctx, *u.held[0].piece, m, u.Shard).open()
+	if err != nil {
+		return false
+	}
+	views := map[string]int64{}
+	for {
+		row, err := rows.Next()
+		switch {
+		case errors.Is(err, io.EOF):
+			return rows.Close() == nil && maps.Equal(views, u.Views)
+		case err != nil:
+			_ = rows.Close() // it is not what it is to be
+			return false
+		case row.WindowStart.Equal(u.Start):
+			views[row.PageURL] += row.ViewCount
+		}
+	}
 }

@@ -96,6 +96,26 @@ func TestRebuildHeals(t *testing.T) {
 	})
 }
 
+// TestRebuildHealsADeltaTable rebuilds windows whose files are not what the log tells, one of which is still open.
+func TestRebuildHealsADeltaTable(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		s := newSubject(t, c, "json", 2)
+		s.minutes(0, 8, 2)
+		s.run()
+		s.tamper(60, func(v map[string]int64) { v["/"]--; v["/1"]++ })
+		require.NoError(t, os.Remove(s.file(180)))
+		require.NoError(t, os.Truncate(s.file(480), 100))
+		_, err := s.tryVerify()
+		require.ErrorContains(t, err, "the log names ")
+		done, err := s.rebuild(0, 540, "--allowed-lateness", "0s")
+		require.NoError(t, err)
+		assert.Equal(t, 3, done.Replaced)
+		s.clean()
+		s.run()
+		s.clean()
+	})
+}
+
 // TestRebuildRefuses wants windows left as they are, and told why.
 func TestRebuildRefuses(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
