@@ -2,8 +2,6 @@ package main
 
 import (
 	"context"
-	"net"
-	"strconv"
 
 	"clickstream/pipelines/launch"
 	"clickstream/pipelines/settings"
@@ -30,13 +28,5 @@ func (c *workerCommand) settings() settings.Settings { return &c.Settings }
 
 // Run runs the command.
 func (c *workerCommand) Run(ctx context.Context) error {
-	_, text, err := net.SplitHostPort(c.Settings.Listen)
-	if err != nil {
-		return err
-	}
-	port, err := strconv.Atoi(text)
-	if err != nil {
-		return err
-	}
-	return launch.Pool(ctx, port)
+	return launch.Pool(ctx, c.Settings.Listen)
 }

@@ -18,7 +18,6 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime/graphx"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/util/hooks"
 	jobpb "github.com/apache/beam/sdks/v2/go/pkg/beam/model/jobmanagement_v1"
-	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners/universal/extworker"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners/universal/runnerlib"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
@@ -39,18 +38,12 @@ type job struct {
 // first, the job is cancelled, and ErrCancelled is returned.
 func submitHere(ctx context.Context, client jobpb.JobServiceClient, j job) error {
 	// The workers outlive ctx until the runner has cancelled the job: they would break what is on its way to it.
-	root, underWay := count(context.WithoutCancel(ctx))
-	workers, err := extworker.StartLoopback(root, 0)
+	workers, err := startPool(context.WithoutCancel(ctx), "127.0.0.1:0")
 	if err != nil {
 		return fmt.Errorf("start the worker pool of this process: %w", err)
 	}
-	defer func() {
-		if err := workers.Stop(context.WithoutCancel(ctx)); err != nil {
-			slog.Debug("the worker pool did not stop", "error", err)
-		}
-		underWay.wait()
-	}()
-	j.workers = environment{graphx.URNEnvExternal, workers.EnvironmentConfig(ctx)}
+	defer workers.stop()
+	j.workers = environment{graphx.URNEnvExternal, workers.address()}
 	return submit(ctx, client, j)
 }
 

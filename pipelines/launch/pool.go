@@ -2,26 +2,128 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
+	"net"
+	"sync"
 
-	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners/universal/extworker"
+	"github.com/apache/beam/sdks/v2/go/container/tools"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime/harness"
+	fnpb "github.com/apache/beam/sdks/v2/go/pkg/beam/model/fnexecution_v1"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/util/grpcx"
+	"google.golang.org/grpc"
 )
 
 // DefaultPool is where a pool of workers listens, as Beam's own pools do.
 const DefaultPool = "localhost:50000"
 
-// Pool runs workers in this process for whoever asks for them at a port of this machine's loopback interface, until
-// ctx ends. It is what an External environment needs on each machine that has a runner's task manager.
-func Pool(ctx context.Context, port int) error {
-	root, underWay := count(context.WithoutCancel(ctx))
-	pool, err := extworker.StartLoopback(root, port)
+// Pool runs workers in this process for whoever asks for them at address, which is of this machine alone, until ctx
+// ends. It is what an External environment needs on each machine that has a runner's task manager.
+func Pool(ctx context.Context, address string) error {
+	if err := prepareHere(); err != nil {
+		return fmt.Errorf("worker pool: %w", err)
+	}
+	p, err := startPool(context.WithoutCancel(ctx), address)
 	if err != nil {
 		return fmt.Errorf("worker pool: %w; choose another port with --listen", err)
 	}
-	slog.Info("workers can be had", "at", pool.EnvironmentConfig(ctx))
+	slog.Info("workers can be had", "at", p.address())
 	<-ctx.Done()
-	err = pool.Stop(context.WithoutCancel(ctx))
-	underWay.wait()
-	return err
+	p.stop()
+	return nil
+}
+
+// pool starts workers in this process. Beam's own pool knows workers by their ids, by which each of Flink's task
+// managers counts its own: a second one would get none (2.77, extworker).
+type pool struct {
+	fnpb.UnimplementedBeamFnExternalWorkerPoolServer
+
+	listener net.Listener
+	server   *grpc.Server
+	root     context.Context // of the workers
+	end      context.CancelFunc
+	bundles  *bundles
+
+	mu      sync.Mutex
+	workers map[worker]context.CancelFunc
+}
+
+// worker is one worker: ids are a task manager's own.
+type worker struct{ id, control string }
+
+// startPool begins to listen at address. The workers' context is ctx.
+func startPool(ctx context.Context, address string) (*pool, error) {
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	root, counted := count(ctx)
+	root, end := context.WithCancel(root)
+	p := &pool{listener: listener, server: grpc.NewServer(), root: root, end: end, bundles: counted, workers: map[worker]context.CancelFunc{}}
+	fnpb.RegisterBeamFnExternalWorkerPoolServer(p.server, p)
+	go func() { _ = p.server.Serve(listener) }() // it ends when the server is stopped
+	return p, nil
+}
+
+func (p *pool) address() string { return p.listener.Addr().String() }
+
+// stop ends all workers, once their bundles are done.
+func (p *pool) stop() {
+	p.server.Stop()
+	p.end()
+	p.bundles.wait()
+}
+
+// StartWorker starts a worker for a runner.
+func (p *pool) StartWorker(_ context.Context, req *fnpb.StartWorkerRequest) (*fnpb.StartWorkerResponse, error) {
+	w := worker{req.GetWorkerId(), req.GetControlEndpoint().GetUrl()}
+	if w.control == "" || req.GetLoggingEndpoint().GetUrl() == "" {
+		return &fnpb.StartWorkerResponse{Error: fmt.Sprintf("worker %s is to be started, and no endpoint is named for its control or its log", w.id)}, nil
+	}
+	ctx, cancel := context.WithCancel(grpcx.WriteWorkerID(p.root, w.id))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if _, ok := p.workers[w]; ok {
+		cancel()
+		return &fnpb.StartWorkerResponse{Error: fmt.Sprintf("worker %s of %s is there already", w.id, w.control)}, nil
+	}
+	p.workers[w] = cancel
+	go p.work(ctx, w, req)
+	return &fnpb.StartWorkerResponse{}, nil
+}
+
+// work is a worker, until its runner closes the stream that controls it. Its context ends with it, so that bundles
+// which are still under way answer nobody: see stopHook.
+func (p *pool) work(ctx context.Context, w worker, req *fnpb.StartWorkerRequest) {
+	var options harness.Options
+	if url := req.GetProvisionEndpoint().GetUrl(); url != "" {
+		if info, err := tools.ProvisionInfo(ctx, url); err == nil { // else without
+			options.StatusEndpoint, options.RunnerCapabilities = info.GetStatusEndpoint().GetUrl(), info.GetRunnerCapabilities()
+		}
+	}
+	err := harness.MainWithOptions(ctx, req.GetLoggingEndpoint().GetUrl(), w.control, options)
+	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		slog.Debug("a worker ended", "worker", w.id, "error", err)
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.workers[w]()
+	delete(p.workers, w)
+}
+
+// StopWorker ends a worker, where its id tells which: others end when their runner closes their streams.
+func (p *pool) StopWorker(_ context.Context, req *fnpb.StopWorkerRequest) (*fnpb.StopWorkerResponse, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	var named []context.CancelFunc
+	for w, cancel := range p.workers {
+		if w.id == req.GetWorkerId() {
+			named = append(named, cancel)
+		}
+	}
+	if len(named) == 1 {
+		named[0]()
+	}
+	return &fnpb.StopWorkerResponse{}, nil
 }
