@@ -150,17 +150,20 @@ func offsetsAt(ctx context.Context, admin *kadm.Client, topic string, at Instant
 }
 
 // offsetsAfter lists each partition's first offset at or after t; where there is none, its last stable one.
+//
+// The ends are those of before it was asked for t: a record of that time, which comes between two answers, would
+// otherwise lie before an end that was asked for afterwards, and be passed by.
 func offsetsAfter(ctx context.Context, admin *kadm.Client, topic string, t time.Time) (kadm.ListedOffsets, error) {
-	listed, err := admin.ListOffsetsAfterMilli(ctx, t.UnixMilli(), topic)
-	if err != nil {
-		return nil, err
-	}
 	ends, err := admin.ListCommittedOffsets(ctx, topic)
 	if err != nil {
 		return nil, err
 	}
+	listed, err := admin.ListOffsetsAfterMilli(ctx, t.UnixMilli(), topic)
+	if err != nil {
+		return nil, err
+	}
 	for partition, o := range listed[topic] {
-		// An open transaction may hide records of that time: what is past the end is not there yet.
+		// Records of open transactions, too, are past the end: they are not there yet.
 		if end, ok := ends.Lookup(topic, partition); ok && o.Err == nil && o.Offset > end.Offset {
 			o.Offset = end.Offset
 			listed[topic][partition] = o
