@@ -47,7 +47,9 @@ func (st *story) compare(ctx context.Context) error {
 	if st.rows, err = same(); err != nil {
 		return err
 	}
-	if len(late) > 0 {
+	// A bounded run closes its windows at the topic's ends: what a partition gets late from the producer, after the
+	// broker was killed, is too late then.
+	if len(late) > 0 && !st.bounded {
 		return fmt.Errorf("%d clicks were too late, and none was: the jitter is %s", len(late), jitter)
 	}
 	if err := st.live(ctx); err != nil {

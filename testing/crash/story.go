@@ -43,8 +43,8 @@ type story struct {
 }
 
 // tell tells the story of a seed, and compares the table with the topic.
-func (s *suite) tell(ctx context.Context, seed uint64, turn int) (result, error) {
-	st := &story{suite: s, plot: s.plotOf(seed, turn), topic: fmt.Sprintf("crash-%d-%d", seed, time.Now().UnixMilli())}
+func (s *suite) tell(ctx context.Context, seed uint64) (result, error) {
+	st := &story{suite: s, plot: s.plotOf(seed), topic: fmt.Sprintf("crash-%d-%d", seed, time.Now().UnixMilli())}
 	dir, err := os.MkdirTemp("", "clickstream-crash-")
 	if err != nil {
 		return st.result, fmt.Errorf("make a folder for the table: %w", err)
@@ -78,6 +78,9 @@ func (st *story) play(ctx context.Context) error {
 	})
 	defer produced.Wait()
 	defer stop()
+	if err := st.flowing(ctx); err != nil {
+		return err
+	}
 	for st.kills > st.killed {
 		if err := st.attempt(ctx); err != nil {
 			return err
@@ -92,6 +95,38 @@ func (st *story) play(ctx context.Context) error {
 		return err
 	}
 	return st.compare(ctx)
+}
+
+// flowing waits until every partition has clicks. Before, those of some may come seconds after the others', as the
+// producer learns who leads them: later than the jitter, and too late then.
+func (st *story) flowing(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	client, err := st.connection.Connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	for {
+		ends, err := kadm.NewClient(client).ListEndOffsets(ctx, st.topic)
+		if err != nil {
+			return fmt.Errorf("ends of topic %s: %w", st.topic, err)
+		}
+		filled := 0
+		ends.Each(func(o kadm.ListedOffset) {
+			if o.Offset > 0 {
+				filled++
+			}
+		})
+		if filled == partitions {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("topic %s has clicks in %d of %d partitions: %w", st.topic, filled, partitions, ctx.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
 }
 
 // prepare makes the topic, and what writes to it.
