@@ -5,7 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -13,6 +17,8 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/util/grpcx"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
+
+	"clickstream/io/yamlfile"
 )
 
 // JobServer is a distributed runner behind a job service of Beam's: Flink's or Spark's.
@@ -22,16 +28,66 @@ type JobServer struct {
 	Environment       string // where the workers are: Loopback, External, Process or Docker
 	EnvironmentConfig string // the pool's address, the worker's program, or the image; empty for the usual one
 	Options           map[string]any
-	Async             bool // leave the job once it runs
+	Async             bool   // leave the job once it runs
+	FlinkREST         string // URL of Flink's own interface, to cancel jobs; empty where it is not known
 }
 
-// Reach is Runner's.
+// Reach is Runner's. It finds out as well whether the job service is that of the runner, and knows the options.
 func (s JobServer) Reach(ctx context.Context) error {
-	_, closeClient, err := s.dial(ctx)
-	if err == nil {
-		closeClient()
+	client, closeClient, err := s.dial(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	defer closeClient()
+	if err := s.check(ctx, client); err != nil || s.FlinkREST == "" {
+		return err
+	}
+	ctx, done := context.WithTimeout(ctx, reachable)
+	defer done()
+	return flinkREST(s.FlinkREST).reach(ctx)
+}
+
+// check asks the job service which options it knows: those of the runner are among them. What it does not know it
+// would leave out without a word.
+func (s JobServer) check(ctx context.Context, client jobpb.JobServiceClient) error {
+	ctx, done := context.WithTimeout(ctx, reachable)
+	defer done()
+	known, err := client.DescribePipelineOptions(ctx, &jobpb.DescribePipelineOptionsRequest{})
+	if status.Code(err) == codes.Unimplemented {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("%s's job service %s: %w", s.Runner, s.Endpoint, said(err))
+	}
+	types := map[string]jobpb.PipelineOptionType_Enum{}
+	runners := map[string]bool{}
+	for _, option := range known.GetOptions() {
+		types[option.GetName()] = option.GetType()
+		for _, runner := range []string{"flink", "spark"} {
+			if strings.Contains(option.GetGroup(), ".runners."+runner+".") {
+				runners[runner] = true
+			}
+		}
+	}
+	if len(runners) > 0 && !runners[s.Runner] {
+		return fmt.Errorf("%s is the job service of %s, and --runner is %s; correct --endpoint or --runner", s.Endpoint, strings.Join(slices.Collect(maps.Keys(runners)), " and "), s.Runner)
+	}
+	for name, value := range s.Options {
+		of, ok := types[name]
+		if !ok && len(types) > 0 {
+			return fmt.Errorf("--runner-option %s is not known to %s%s", name, s.Runner, yamlfile.Suggestion(name, slices.Sorted(maps.Keys(types))))
+		}
+		text := fmt.Sprint(value)
+		_, notInt := strconv.ParseInt(text, 10, 64)
+		_, notBool := strconv.ParseBool(text)
+		switch {
+		case of == jobpb.PipelineOptionType_INTEGER && notInt != nil:
+			return fmt.Errorf("--runner-option %s=%s is no whole number, as %s wants it", name, text, s.Runner)
+		case of == jobpb.PipelineOptionType_BOOLEAN && notBool != nil:
+			return fmt.Errorf("--runner-option %s=%s is neither true nor false, as %s wants it", name, text, s.Runner)
+		}
+	}
+	return nil
 }
 
 // IsHere is Runner's.
@@ -48,7 +104,8 @@ func (s JobServer) Run(ctx context.Context, name string, p *beam.Pipeline) error
 		return err
 	}
 	defer closeClient()
-	j := job{name: name, graph: p, options: s.Options}
+	j := job{name: name, runner: s.Runner, graph: p, options: maps.Clone(s.Options), flink: flinkREST(s.FlinkREST)}
+	j.options["job_name"] = name
 	if s.IsHere() {
 		if err := prepareHere(); err != nil {
 			return fmt.Errorf("start workers in this process: %w", err)

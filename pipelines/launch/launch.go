@@ -29,9 +29,11 @@ var ErrCancelled = errors.New("the pipeline was stopped")
 // job is a pipeline on its way to a job service.
 type job struct {
 	name    string
+	runner  string
 	graph   *beam.Pipeline
 	workers environment
 	options map[string]any // of the runner, by their names in Beam; values as in JSON
+	flink   flinkREST      // empty where it is not Flink, or not known
 }
 
 // submitHere runs j on the job service behind client, with workers in this process, until it ends. If ctx ends
@@ -57,7 +59,7 @@ func submit(ctx context.Context, client jobpb.JobServiceClient, j job) error {
 	if err != nil {
 		return err
 	}
-	stop := context.AfterFunc(ctx, func() { cancel(context.WithoutCancel(ctx), client, id) })
+	stop := context.AfterFunc(ctx, func() { j.cancel(context.WithoutCancel(ctx), client, id) })
 	defer stop()
 	err = follow(context.WithoutCancel(ctx), client, id)
 	if ctx.Err() != nil {
@@ -143,12 +145,21 @@ func said(err error) error {
 	return err
 }
 
-// cancel asks the job service to end the job; follow sees it end.
-func cancel(ctx context.Context, client jobpb.JobServiceClient, job string) {
+// cancel asks the job service to end the job, and Flink where it is known; follow sees it end.
+func (j *job) cancel(ctx context.Context, client jobpb.JobServiceClient, id string) {
 	ctx, done := context.WithTimeout(ctx, 10*time.Second)
 	defer done()
-	if _, err := client.Cancel(ctx, &jobpb.CancelJobRequest{JobId: job}); err != nil {
-		slog.Warn("the job could not be cancelled", "job", job, "error", err)
+	if j.flink != "" {
+		err := j.flink.cancel(ctx, j.name)
+		if err == nil {
+			return
+		}
+		slog.Warn("Flink could not be told to cancel the job; cancel it there", "job", j.name, "error", err)
+	} else if j.runner == "flink" {
+		slog.Warn("Flink goes on with the job until its restarts are used up, as its job service cannot cancel one: cancel it there, or name --flink-rest next time", "job", j.name)
+	}
+	if _, err := client.Cancel(ctx, &jobpb.CancelJobRequest{JobId: id}); err != nil {
+		slog.Warn("the job could not be cancelled", "job", id, "error", err)
 	}
 }
 

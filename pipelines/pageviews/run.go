@@ -21,7 +21,7 @@ func Run(ctx context.Context, p Plan) error {
 	defer kafka.CloseParked(p.Pipeline)
 	graph, scope := beam.NewPipelineWithRoot()
 	Build(scope, p)
-	err := p.Runner.Run(ctx, "clickstream-pageviews", graph)
+	err := p.Runner.Run(ctx, "clickstream-pageviews-"+p.Pipeline[:8], graph)
 	store.Settle()
 	if closeErr := teardown.End(p.Pipeline); err == nil {
 		err = closeErr

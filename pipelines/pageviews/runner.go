@@ -31,7 +31,7 @@ func runner(s *settings.Run) launch.Runner {
 	}
 	return launch.JobServer{
 		Runner: s.Runner, Endpoint: s.Endpoint, Environment: s.EnvironmentName(), EnvironmentConfig: s.EnvironmentConfig,
-		Options: options, Async: s.Async,
+		Options: options, Async: s.Async, FlinkREST: s.FlinkREST,
 	}
 }
 

@@ -2,6 +2,7 @@ package settings
 
 import (
 	"net"
+	"net/url"
 	"strings"
 	"time"
 )
@@ -81,7 +82,7 @@ func (r *Run) checkRunner(c *checks) {
 // checkInProcess refuses what only means something to a distributed runner.
 func (r *Run) checkInProcess(c *checks) {
 	for flag, value := range map[string]string{
-		"endpoint": r.Endpoint, "environment": r.Environment, "environment-config": r.EnvironmentConfig,
+		"endpoint": r.Endpoint, "environment": r.Environment, "environment-config": r.EnvironmentConfig, "flink-rest": r.FlinkREST,
 	} {
 		if value != "" && (flag != "environment" || value != "loopback") {
 			c.add("--%s %s is for distributed runners, and --runner is %s; name flink or spark, or leave it out", flag, value, r.Runner)
@@ -114,6 +115,9 @@ func (r *Run) checkJobService(c *checks) {
 	}
 	if r.Runner == "spark" && r.Until.Word == Never {
 		c.add("--until is never; --runner spark counts what there is and ends, as its streaming of Go pipelines never would: name latest or a time, and run it again and again, each run goes on where the table is")
+	}
+	if u, err := url.Parse(r.FlinkREST); r.FlinkREST != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		c.add("--flink-rest is %q; write its URL, as http://localhost:8081", r.FlinkREST)
 	}
 	for _, option := range r.RunnerOptions {
 		if name, _, ok := strings.Cut(option, "="); !ok || name == "" || strings.ContainsAny(name, ":- ") {

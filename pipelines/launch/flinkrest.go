@@ -1,0 +1,83 @@
+package launch
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// flinkREST is the address of Flink's own interface, as http://localhost:8081. Beam's job service cannot cancel a job
+// of Flink's: it calls the job cancelled, which runs on (2.62, FlinkJobInvoker).
+type flinkREST string
+
+// cancel cancels the jobs of a name.
+func (r flinkREST) cancel(ctx context.Context, name string) error {
+	var jobs struct {
+		Jobs []struct{ JID, Name, State string }
+	}
+	if err := r.ask(ctx, http.MethodGet, "/jobs/overview", &jobs); err != nil {
+		return err
+	}
+	for _, job := range jobs.Jobs {
+		switch job.State {
+		case "FINISHED", "CANCELED", "FAILED", "CANCELLING":
+			continue
+		}
+		if job.Name != name {
+			continue
+		}
+		if err := r.ask(ctx, http.MethodPatch, "/jobs/"+url.PathEscape(job.JID)+"?mode=cancel", nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reach returns an error when Flink does not answer there.
+func (r flinkREST) reach(ctx context.Context) error {
+	var config struct {
+		Version string `json:"flink-version"`
+	}
+	if err := r.ask(ctx, http.MethodGet, "/config", &config); err != nil {
+		return fmt.Errorf("%w; start Flink, or correct --flink-rest", err)
+	}
+	if config.Version == "" {
+		return fmt.Errorf("%s answers, and is not Flink's REST interface; correct --flink-rest", r)
+	}
+	return nil
+}
+
+// ask sends a request, and reads the answer into into, if that is not nil.
+func (r flinkREST) ask(ctx context.Context, method, path string, into any) (err error) {
+	req, err := http.NewRequestWithContext(ctx, method, strings.TrimRight(string(r), "/")+path, nil)
+	if err != nil {
+		return fmt.Errorf("ask Flink at %s: %w", r, err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return fmt.Errorf("ask Flink: %w", err)
+	}
+	defer func() {
+		if closed := resp.Body.Close(); err == nil {
+			err = closed
+		}
+	}()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 16<<20))
+	if err != nil {
+		return fmt.Errorf("ask Flink at %s: %w", r, err)
+	}
+	if resp.StatusCode/100 != 2 {
+		return fmt.Errorf("Flink at %s answers %s with %s", r, path, resp.Status) //nolint:staticcheck // Flink is a name
+	}
+	if into == nil {
+		return nil
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fmt.Errorf("Flink at %s answers %s with what is no JSON: %w; correct --flink-rest", r, path, err) //nolint:staticcheck // Flink is a name
+	}
+	return nil
+}
