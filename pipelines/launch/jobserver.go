@@ -140,7 +140,7 @@ func (s JobServer) dial(ctx context.Context) (jobpb.JobServiceClient, func(), er
 	}
 	client := jobpb.NewJobServiceClient(cc)
 	_, err = client.GetJobs(ctx, &jobpb.GetJobsRequest{})
-	if err != nil && status.Code(err) != codes.Unimplemented {
+	if err != nil {
 		return nil, nil, errors.Join(fmt.Errorf("%s is no job service of Beam's: %w; correct --endpoint", s.Endpoint, said(err)), cc.Close())
 	}
 	return client, func() { _ = cc.Close() }, nil
