@@ -4,6 +4,7 @@ package read
 import (
 	"context"
 	"errors"
+	"math"
 	"reflect"
 	"sync/atomic"
 	"time"
@@ -69,8 +70,15 @@ func (e *Estimator) Set(millis int64) { e.millis.Store(millis) }
 // Millis returns the watermark in milliseconds since the epoch.
 func (e *Estimator) Millis() int64 { return e.millis.Load() }
 
-// CurrentWatermark returns the watermark.
-func (e *Estimator) CurrentWatermark() time.Time { return time.UnixMilli(e.Millis()) }
+// leastSeconds is the least watermark that runners are told of, in seconds since the epoch: Beam's least time, rounded
+// up to a second.
+const leastSeconds = math.MinInt64/1_000_000 + 1
+
+// CurrentWatermark returns the watermark; one that is not known yet is Beam's least time. It must not lie before that:
+// Beam's Flink runner counts its seconds in milliseconds, which then overflow to the end of time, and all windows close.
+func (e *Estimator) CurrentWatermark() time.Time {
+	return time.UnixMilli(max(e.Millis(), leastSeconds*1000))
+}
 
 // ReadFn reads an assignment, a bundle at a time.
 type ReadFn struct {
