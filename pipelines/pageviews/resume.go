@@ -72,8 +72,9 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 	}
 	var again int64
 	for i, p := range open.Partitions {
-		e.Start[i] = max(open.Start[i], state.Begun[p])
 		e.Consumed[i] = state.Consumed[p]
+		// A record that nobody has dealt with may bear a time of long before: it is too late, and must be said to be.
+		e.Start[i] = max(min(open.Start[i], e.Consumed[i]), state.Begun[p])
 		again += max(0, e.Consumed[i]-e.Start[i])
 		if err := checkGone(s, e.Topic, p, begins[e.Topic][p].Offset, state); err != nil {
 			return time.Time{}, err

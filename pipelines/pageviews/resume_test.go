@@ -72,6 +72,28 @@ func TestFinalWindowsStay(t *testing.T) {
 	})
 }
 
+// TestRecordsOfOldTimesAreRead has a producer write, after a run, records that bear a time of long before: nothing of a
+// window that is not final can be among them, but they are to be dead letters, not nothing.
+func TestRecordsOfOldTimesAreRead(t *testing.T) {
+	t.Parallel()
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		j := newJob(t, c, 2, "--format", "json", "--allowed-lateness", "1m", "--clock-skew", "1m")
+		hour := noon.Add(time.Hour)
+		j.produce(clickAt(j, 0, "/a", noon, noon), clickAt(j, 0, "/b", hour, hour), clickAt(j, 1, "/a", noon, noon))
+		j.run()
+		garbage := &kgo.Record{Partition: 1, Timestamp: noon, Value: []byte("GET /")}
+		j.produce(clickAt(j, 1, "/dead", noon, noon), garbage, clickAt(j, 1, "/b", hour, hour))
+
+		j.run()
+		assert.Equal(t, map[oracle.Key]int64{j.row("/a", noon): 2, j.row("/b", hour): 2}, j.rows())
+		var reasons []string
+		for _, l := range j.letters() {
+			reasons = append(reasons, l.dlq["reason"])
+		}
+		assert.ElementsMatch(t, []string{"too_late", "json"}, reasons)
+	})
+}
+
 // TestWhatWasTooLateStaysSo takes a dead letter for what it is, though the window that made its click late has not
 // reached the table: the run that wrote it was killed before.
 func TestWhatWasTooLateStaysSo(t *testing.T) {
