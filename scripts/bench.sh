@@ -5,16 +5,43 @@
 # writes bench.json where it was called.
 #
 #   scripts/bench.sh [--events N] [--runs N] [--restart EVENTS] [--steady DURATION] [--json FILE]
+#
+# Or, with the same JSON topic in turns: ours on Prism beside ours on Flink and Spark (--runners), and beside the
+# reference job in Spark and in Flink SQL (--peers; testing/bench/peers has the jobs and their settings).
+#
+#   scripts/bench.sh [--runners] [--peers] [--events N] [--runs N] [--json FILE]
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case " $* " in *" --help "* | *" -h "*)
-	sed -n '2,7s/^# \{0,1\}//p' "$0"
+	sed -n '2,12s/^# \{0,1\}//p' "$0"
 	exit 0
 	;;
 esac
+runners='' peers='' rest=()
+for word in "$@"; do
+	case $word in
+	--runners) runners=yes ;;
+	--peers) peers=yes ;;
+	*) rest+=("$word") ;;
+	esac
+done
+if [ "$runners$peers" ]; then rest=(-rivals -json bench-rivals.json "${rest[@]}"); fi
+if [ "$peers" ]; then
+	read -r -d '' spark delta flink kafka <<<"$("$root/scripts/components/fetch" spark-kafka delta-spark flink flink-kafka)" || true
+	python=$("$root/scripts/components/python") # which has Spark
+	jars=$("$python" -c 'import importlib.util as i, os; print(os.path.dirname(i.find_spec("pyspark").origin) + "/jars")')
+	export CLICKSTREAM_BENCH_PEERS=$root/testing/bench/peers
+	export CLICKSTREAM_BENCH_SPARKPEER_PATH=$jars/*:$spark/*:$delta/* CLICKSTREAM_BENCH_FLINKPEER_PATH=$flink/lib/*:$kafka/*
+fi
+export CLICKSTREAM_BENCH_RUNNERS=$runners
 # shellcheck disable=SC2016 # the variables are those of the inner shell
 "$root/scripts/components/with" bash -euc '
 	go build -C "$0" -o "$TMPDIR/clickstream" ./pipelines/clickstream
 	go build -C "$0" -o "$TMPDIR/bench" ./testing/bench
+	if [ "$CLICKSTREAM_BENCH_RUNNERS" ]; then
+		trap "$0/scripts/components/down --dir $TMPDIR/runners" EXIT
+		"$0/scripts/components/runners" --dir "$TMPDIR/runners" --heap 1024 flink spark >&2
+		. "$TMPDIR/runners/env"
+	fi
 	"$TMPDIR/bench" -clickstream "$TMPDIR/clickstream" -brokers "$CLICKSTREAM_TEST_KAFKA" -registry "$CLICKSTREAM_TEST_REGISTRY" -json bench.json "$@"
-' "$root" "$@"
+' "$root" "${rest[@]}"

@@ -42,6 +42,7 @@ func run() error {
 		long        = flag.Duration("steady", 3*time.Minute, "how long the steady rate is measured; 0: not")
 		again       = flag.Int64("restart", restartEvents, "events that are read again by a restart; 0: not measured")
 		result      = flag.String("json", "", "file for the figures")
+		rivals      = flag.Bool("rivals", false, "measure, in place of all else, other runners and engines: those that the environment names")
 		only        = flag.String("fetch", "", "fetch this topic to its end, print how long that took, and exit")
 	)
 	flag.Parse()
@@ -53,7 +54,24 @@ func run() error {
 		fmt.Println(n)
 		return err
 	}
+	if *rivals {
+		return b.allRivals(ctx, *events, *result)
+	}
 	return b.all(ctx, *events, *again, *long, *result)
+}
+
+// allRivals measures other runners and engines, prints that, and writes it to a file if one is named.
+func (b *bench) allRivals(ctx context.Context, events int64, file string) error {
+	t := topic{Name: "bench-rivals-" + time.Now().UTC().Format("150405"), Format: "json", Pages: 1_000, Events: events}
+	if err := b.fill(ctx, t); err != nil {
+		return err
+	}
+	measured, err := b.measureRivals(ctx, t)
+	if err != nil {
+		return err
+	}
+	reportRivals(os.Stdout, measured)
+	return write(file, measured)
 }
 
 // results is all that is measured.
@@ -98,10 +116,15 @@ func (b *bench) all(ctx context.Context, events, again int64, long time.Duration
 		r.Steady = append(r.Steady, s)
 	}
 	report(os.Stdout, r)
+	return write(file, r)
+}
+
+// write writes figures to a file, if one is named.
+func write(file string, figures any) error {
 	if file == "" {
 		return nil
 	}
-	text, err := json.MarshalIndent(r, "", "  ")
+	text, err := json.MarshalIndent(figures, "", "  ")
 	if err != nil {
 		return fmt.Errorf("write the figures: %w", err)
 	}
