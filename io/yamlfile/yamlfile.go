@@ -107,7 +107,8 @@ func Suggestion(word string, known []string) string {
 }
 
 // Nearest returns the known word that takes the fewest insertions, deletions, replacements and swaps of letters
-// to make of word, or the shortest that holds it or is held by it; nothing where half of the word would change.
+// to make of word, or the shortest that holds it or is held by it; nothing where half of the word would change. One
+// that has word as one of its parts, as allowed-lateness has lateness, is nearer than one that takes more than two.
 // The first of equals wins; '_' and '-', and capitals, make no difference.
 func Nearest(word string, known []string) string {
 	w := strings.ToLower(normal(strings.TrimLeft(word, "-")))
@@ -115,6 +116,13 @@ func Nearest(word string, known []string) string {
 	for _, k := range known {
 		if d := distance(w, strings.ToLower(normal(strings.TrimLeft(k, "-")))); d < least {
 			best, least = k, d
+		}
+	}
+	if least > 2 {
+		for _, k := range known {
+			if strings.Contains("-"+strings.ToLower(normal(strings.TrimLeft(k, "-")))+"-", "-"+w+"-") {
+				return k
+			}
 		}
 	}
 	if best != "" || len(w) < 3 {

@@ -96,8 +96,8 @@ func (s JobServer) IsHere() bool { return s.Environment == Loopback }
 // reachable is how long a job service is waited for.
 const reachable = 10 * time.Second
 
-// Run runs p until it ends, or with Async until it has begun. If ctx ends first, the job is cancelled, and ErrCancelled is
-// returned.
+// Run runs p until it ends, or with Async until it has begun, and then returns ErrLeft. If ctx ends first, the job is
+// cancelled, and ErrCancelled is returned.
 func (s JobServer) Run(ctx context.Context, name string, p *beam.Pipeline) error {
 	client, closeClient, err := s.dial(ctx)
 	if err != nil {
@@ -119,10 +119,11 @@ func (s JobServer) Run(ctx context.Context, name string, p *beam.Pipeline) error
 		return submit(ctx, client, j)
 	}
 	id, err := start(ctx, client, j)
-	if err == nil {
-		slog.Info("the job runs on", "runner", s.Runner, "endpoint", s.Endpoint, "job", id)
+	if err != nil {
+		return err
 	}
-	return err
+	slog.Info("the job runs on", "runner", s.Runner, "endpoint", s.Endpoint, "job", id)
+	return ErrLeft
 }
 
 // dial connects to the job service, and finds out early that there is none.

@@ -66,11 +66,14 @@ func (r *Run) checkTable(c *checks) {
 func (r *Run) checkRunner(c *checks) {
 	switch r.Runner {
 	case "dataflow":
-		c.add("--runner dataflow is not available yet; use --runner prism, flink or spark")
+		r.checkDataflow(c)
 	case "flink", "spark":
 		r.checkJobService(c)
 	default:
 		r.checkInProcess(c)
+	}
+	if r.Runner != "dataflow" {
+		r.checkElsewhere(c)
 	}
 	c.number("parallelism", r.Parallelism, 0, 1<<15, "; 0 leaves it to the runner") // Flink's largest
 	c.length("checkpoint-interval", r.CheckpointInterval, time.Second, ", for a checkpoint takes about that long")

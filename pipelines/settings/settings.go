@@ -67,17 +67,18 @@ type Run struct {
 	Shards      int    `name:"shards" help:"Files that a window's rows are spread over, by page." default:"1" group:"table"`
 
 	Runner             string        `name:"runner" help:"Who runs the pipeline: ${enum}. prism is in this process, and so is direct, its other name." enum:"prism,direct,flink,spark,dataflow" default:"prism" group:"runner"`
-	Endpoint           string        `name:"endpoint" help:"Beam's job service of Flink or Spark." placeholder:"HOST:PORT" group:"runner"`
+	Endpoint           string        `name:"endpoint" help:"Beam's job service of Flink or Spark, host:port; or the URL of Dataflow's API, where it is not Google's." placeholder:"WHERE" group:"runner"`
 	Environment        string        `name:"environment" help:"Where the workers run: loopback (in this process), external (in pools, see the worker command), process (this binary, which the runner starts) or docker. It is loopback when the endpoint is on this machine." enum:",loopback,external,process,docker" default:"" placeholder:"NAME" group:"runner"`
 	EnvironmentConfig  string        `name:"environment-config" help:"The pool's address as the runner's machines see it (localhost:50000), the path of this binary there, or the image." placeholder:"WHERE" group:"runner"`
 	Parallelism        int           `name:"parallelism" help:"Workers of a distributed runner; 0 leaves it to the runner." default:"0" group:"runner"`
 	CheckpointInterval time.Duration `name:"checkpoint-interval" help:"How often a distributed runner keeps its state." default:"10s" group:"runner"`
 	RunnerOptions      []string      `name:"runner-option" help:"Any other option of the runner, by its name in Beam, as state_backend=rocksdb or savepoint_path=file:///savepoints/7; may be given again." placeholder:"NAME=VALUE" group:"runner"`
 	FlinkREST          string        `name:"flink-rest" help:"Flink's own interface, as http://localhost:8081: what a job is cancelled by." placeholder:"URL" group:"runner"`
-	Async              bool          `name:"async" help:"Leave the job to Flink once it runs, in place of following it to its end." group:"runner"`
+	Async              bool          `name:"async" help:"Leave the job to its runner once it runs, in place of following it to its end." group:"runner"`
 	MetricsListen      string        `name:"metrics-listen" help:"Address to serve metrics for Prometheus at; none by default." placeholder:"HOST:PORT" group:"runner"`
 
-	Kafka Kafka `embed:""`
+	Dataflow Dataflow `embed:""`
+	Kafka    Kafka    `embed:""`
 }
 
 // Worker is what the worker command can be told.

@@ -96,7 +96,6 @@ func TestFaults(t *testing.T) {
 		{"run --table=" + plain, "--table " + plain + " is a file; name a directory"},
 		{"run --table=" + plain + "/t", "--table " + plain + "/t cannot be made, as " + plain + " is a file; name another directory"},
 
-		{"run --runner=dataflow", "--runner dataflow is not available yet; use --runner prism, flink or spark"},
 		{"run --runner=flink", "--endpoint is missing; --runner flink needs the address of its job service, as localhost:8099"},
 		{"run --runner=flink --endpoint=http://h:1 --environment=process", `--endpoint is "http://h:1"; write host:port without a scheme`},
 		{"run --runner=flink --endpoint=h:1", "--environment is missing; --endpoint h:1 is on another machine, so say where the workers are: external, process or docker"},
