@@ -80,7 +80,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 			Whole:  s.Runner == "spark",
 		},
 	}
-	p.Store = store.Config{Pipeline: p.Pipeline, Table: table.Settings{
+	p.Store = store.Config{Pipeline: p.Pipeline, Whole: p.Read.Whole, Table: table.Settings{
 		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: source.cluster, TopicID: source.extent.TopicID,
 		Window: s.Window, Shards: s.Shards, Version: settings.Version(), Writer: pipeline, Begin: source.extent.Begin(),
 	}}

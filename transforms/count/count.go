@@ -23,7 +23,7 @@ type Config struct {
 }
 
 func init() {
-	beam.RegisterCoder(reflect.TypeFor[Counts](), encode, decode)
+	beam.RegisterCoder(reflect.TypeFor[Counts](), Encode, Decode)
 	register.DoFn2x0[click.Batch, func(beam.EventTime, int64, Counts)](&PartialFn{})
 	register.Emitter3[beam.EventTime, int64, Counts]()
 	register.Combiner1[Counts](&MergeFn{})

@@ -65,9 +65,9 @@ func union(a, b []int32) []int32 {
 	return a
 }
 
-// encode writes: the number of pages; their lengths and bytes; their views; the offset ranges; the schema ids.
+// Encode writes: the number of pages; their lengths and bytes; their views; the offset ranges; the schema ids.
 // Every number is a varint. A coder of its own, since the generic one costs as much as all the rest.
-func encode(c Counts) []byte {
+func Encode(c Counts) []byte {
 	size := 4 * binary.MaxVarintLen64
 	for _, p := range c.Pages {
 		size += len(p) + 6
@@ -96,8 +96,8 @@ func encode(c Counts) []byte {
 
 var errEncoding = errors.New("these bytes are not encoded counts; are all workers of the same version?")
 
-// decode reads what encode wrote. The pages share one copy of b.
-func decode(b []byte) (Counts, error) {
+// Decode reads what Encode wrote. The pages share one copy of b.
+func Decode(b []byte) (Counts, error) {
 	d := decoder{text: string(b)}
 	n := d.length()
 	c := Counts{Pages: make([]string, n), Views: make([]int64, n)}

@@ -18,7 +18,7 @@ func TestEncodingRoundTrip(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := decode(encode(c))
+			got, err := Decode(Encode(c))
 			require.NoError(t, err)
 			assert.Equal(t, c, got)
 		})
@@ -26,16 +26,16 @@ func TestEncodingRoundTrip(t *testing.T) {
 }
 
 func FuzzDecode(f *testing.F) {
-	f.Add(encode(Counts{Pages: []string{"/a", "/b"}, Views: []int64{300, 2}, Offsets: map[int32]click.OffsetRange{1: {First: 2, Next: 3}}, Schemas: []int32{4}}))
+	f.Add(Encode(Counts{Pages: []string{"/a", "/b"}, Views: []int64{300, 2}, Offsets: map[int32]click.OffsetRange{1: {First: 2, Next: 3}}, Schemas: []int32{4}}))
 	f.Add([]byte{})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, b []byte) {
-		c, err := decode(b)
+		c, err := Decode(b)
 		if err != nil {
 			require.ErrorIs(t, err, errEncoding)
 			return
 		}
-		again, err := decode(encode(c))
+		again, err := Decode(Encode(c))
 		require.NoError(t, err)
 		assert.Equal(t, c, again)
 	})

@@ -108,7 +108,7 @@ func batchOf(partition int32, events []event) click.Batch {
 func mergeInAnyGrouping(t *rapid.T, counts []Counts) Counts {
 	left := make([]Counts, len(counts))
 	for i, c := range counts {
-		copied, err := decode(encode(c))
+		copied, err := Decode(Encode(c))
 		require.NoError(t, err)
 		left[i] = copied
 	}

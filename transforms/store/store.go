@@ -26,6 +26,7 @@ import (
 type Config struct {
 	Pipeline string // whose progress the windows are, and whose end closes the table
 	Table    table.Settings
+	Whole    bool // all windows of a shard go there at once, for a runner that brings them in no order
 }
 
 func init() {
@@ -36,6 +37,10 @@ func init() {
 // Windows makes each firing of a window the table's content of that window and shard. It takes a
 // PCollection<KV<int64, count.Counts>>, by shard, in fixed windows.
 func Windows(s beam.Scope, cfg Config, counts beam.PCollection) {
+	if cfg.Whole {
+		wholeShards(s, cfg, counts)
+		return
+	}
 	beam.ParDo0(s.Scope("store.Windows"), &ReplaceFn{Config: cfg}, counts)
 }
 
@@ -71,9 +76,9 @@ func (f *ReplaceFn) StartBundle(ctx context.Context) error {
 // when the watermark jumps past its end and its expiry at once: each has all that those before it had, and the
 // largest is kept.
 func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64, c count.Counts) error {
-	in, ok := w.(window.IntervalWindow)
-	if !ok {
-		return fmt.Errorf("counts are in the window %v: fixed windows are wanted", w)
+	in, err := fixed(w)
+	if err != nil {
+		return err
 	}
 	k := key{in.Start, shard}
 	if had, ok := f.windows[k]; ok && had.Events >= c.Events {
@@ -88,6 +93,15 @@ func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64
 		Views: views, Events: c.Events, Offsets: c.Offsets, Schemas: c.Schemas,
 	}
 	return nil
+}
+
+// fixed returns w, which is to be a fixed window.
+func fixed(w beam.Window) (window.IntervalWindow, error) {
+	in, ok := w.(window.IntervalWindow)
+	if !ok {
+		return in, fmt.Errorf("counts are in the window %v: fixed windows are wanted", w)
+	}
+	return in, nil
 }
 
 func toTime(t typex.EventTime) time.Time { return time.UnixMilli(t.Milliseconds()).UTC() }
