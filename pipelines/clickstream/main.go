@@ -13,6 +13,7 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 
 	"clickstream/pipelines/launch"
+	"clickstream/pipelines/template"
 )
 
 func main() { os.Exit(clickstream()) }
@@ -21,7 +22,9 @@ func main() { os.Exit(clickstream()) }
 func clickstream() int {
 	args, forBeam := split(os.Args[1:])
 	byRunner := launch.StartedByRunner(args)
-	if len(args) > 0 && strings.HasPrefix(args[0], "--worker") { // started by Beam's own boot program, in its containers
+	if template.StartedByLauncher(args) {
+		args = fromLauncher(args)
+	} else if len(args) > 0 && strings.HasPrefix(args[0], "--worker") { // started by Beam's own boot program, in its containers
 		args, forBeam = nil, os.Args[1:]
 	}
 	if err := parseBeam(forBeam); err != nil {

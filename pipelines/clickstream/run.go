@@ -46,6 +46,9 @@ func (c *runCommand) Run(ctx context.Context, common *settings.Common) error {
 	slog.Info("reading", "topic", c.Settings.Topic, "partitions", len(plan.Extent.Partitions), "start", c.Settings.Start, "until", c.Settings.Until, "table", c.Settings.Table)
 	begin := time.Now()
 	err = withProgress(ctx, common, plan, func() error { return pageviews.Run(ctx, plan) })
+	if errors.Is(err, launch.ErrLeft) {
+		return nil
+	}
 	if errors.Is(err, launch.ErrCancelled) {
 		slog.Info("stopped; what is not in the table yet will be read again")
 		err = nil

@@ -185,7 +185,13 @@ func (d Dataflow) submit(ctx context.Context, job *df.Job) error {
 	if err != nil {
 		return err
 	}
-	created, err := service.Projects.Locations.Jobs.Create(d.Job.Project, d.Job.Region, job).Context(ctx).Do()
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	// A job that is created while ctx ends would run on, and nobody would know of it.
+	creating, done := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
+	defer done()
+	created, err := service.Projects.Locations.Jobs.Create(d.Job.Project, d.Job.Region, job).Context(creating).Do()
 	if err != nil {
 		return d.explain("create the job "+job.Name, err)
 	}

@@ -28,7 +28,8 @@ const bundle = time.Second
 const settling = 2 * time.Second
 
 // Prepare looks up what a run needs to know, and finds out early what is not there: the runner, the registry, the cluster,
-// the topics, the table. It makes the dead letter topic and the table where they are missing.
+// the topics, the table. It makes the dead letter topic and the table where they are missing; a dry run makes nothing, and
+// begins where a new table would.
 func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	by := runner(s)
 	if err := by.Reach(ctx); err != nil {
@@ -77,13 +78,16 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 				ClockSkew: s.ClockSkew, Window: s.Window, AllowedLateness: s.AllowedLateness,
 			},
 			Bundle: bundle,
-			Whole:  s.Runner == "spark",
+			Whole:  whole(s),
 		},
 	}
 	p.Store = store.Config{Pipeline: p.Pipeline, Whole: p.Read.Whole, Table: table.Settings{
 		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: source.cluster, TopicID: source.extent.TopicID,
 		Window: s.Window, Shards: s.Shards, Version: settings.Version(), Writer: pipeline, Begin: source.extent.Begin(),
 	}}
+	if s.Dataflow.DryRun {
+		return p, nil
+	}
 	t, err := table.Open(ctx, p.Store.Table)
 	if err != nil {
 		return Plan{}, err
@@ -136,6 +140,9 @@ func lookUp(ctx context.Context, s *settings.Run, c kafka.Connection, client *kg
 		return found, c.Explain(err, kafka.Doing{Operation: "Describe", Topic: s.Topic})
 	}
 	found.extent.TopicID = is.Topic
+	if s.Dataflow.DryRun {
+		return found, nil
+	}
 	made, err := c.EnsureDeadLetter(ctx, client, s.Topic, s.DeadLetterTopic)
 	if err != nil {
 		return found, err

@@ -16,7 +16,8 @@ import (
 )
 
 // Run runs p until it has read all that it is to read, or ctx ends. It returns launch.ErrCancelled in the second
-// case; whatever was not committed to the table by then was not counted.
+// case; whatever was not committed to the table by then was not counted. It returns launch.ErrLeft where the job goes
+// on without this process.
 func Run(ctx context.Context, p Plan) error {
 	defer kafka.CloseParked(p.Pipeline)
 	graph, scope := beam.NewPipelineWithRoot()

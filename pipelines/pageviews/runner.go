@@ -13,6 +13,9 @@ import (
 
 // runner returns who is to run the pipeline.
 func runner(s *settings.Run) launch.Runner {
+	if s.Runner == "dataflow" {
+		return dataflow(s)
+	}
 	if s.Runner != "flink" && s.Runner != "spark" {
 		return launch.Prism{}
 	}
