@@ -36,12 +36,16 @@ func TestREADME(t *testing.T) {
 	require.NotEmpty(t, blocks)
 
 	dir := copyRepository(t)
-	kafka, registry := freePort(t), freePort(t)
+	kafka, registry, flink, rest, workers := freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)
 	change := strings.NewReplacer(
 		"./scripts/test.sh", "test -x scripts/test.sh",
 		"clickstream demo", "clickstream demo --for 8s",
 		"./scripts/bench.sh", "./scripts/bench.sh --events 100000 --runs 1 --restart 20000 --steady 0",
-		"components/up", "components/up --dir components.run", "components/down", "components/down --dir components.run",
+		"components/up", "components/up --dir components.run", "components/down --dir /tmp/flink", "components/down --dir flink.run",
+		"components/down", "components/down --dir components.run", "/tmp/flink", "flink.run",
+		"--flink-port 8099", "--flink-port "+flink, "localhost:8099", "127.0.0.1:"+flink,
+		"--flink-rest-port 8082", "--flink-rest-port "+rest, "localhost:8082", "127.0.0.1:"+rest,
+		"clickstream worker", "clickstream worker --listen localhost:"+workers, "--environment external", "--environment external --environment-config localhost:"+workers,
 		"--kafka-port 9092", "--kafka-port "+kafka, "--registry-port 8081", "--registry-port "+registry, "localhost:8081", "127.0.0.1:"+registry,
 	)
 	env := append(withoutSettings(os.Environ()), "CLICKSTREAM_BROKERS=127.0.0.1:"+kafka)
@@ -53,8 +57,10 @@ func TestREADME(t *testing.T) {
 		return string(out)
 	}
 	t.Cleanup(func() { // a failed test has not come to the line that ends them
-		if _, err := os.Stat(filepath.Join(dir, "components.run")); !errors.Is(err, fs.ErrNotExist) {
-			run(context.Background(), t, "scripts/components/down", "--dir", "components.run")
+		for _, components := range []string{"components.run", "flink.run"} {
+			if _, err := os.Stat(filepath.Join(dir, components)); !errors.Is(err, fs.ErrNotExist) {
+				run(context.Background(), t, "scripts/components/down", "--dir", components)
+			}
 		}
 	})
 	var said strings.Builder
@@ -67,7 +73,7 @@ func TestREADME(t *testing.T) {
 		said.WriteString(run(ctx, t, interpreter[0], interpreter[1], change.Replace(b[2])))
 		cancel()
 	}
-	for _, want := range []string{"https://shop.example/", "counted 99902", "fetch M/s"} {
+	for _, want := range []string{"https://shop.example/", "counted 99902", "fetch M/s", "what it counted is in "} {
 		assert.Contains(t, said.String(), want)
 	}
 }
