@@ -24,7 +24,7 @@ var byLauncher = []string{
 // What means nothing within a template.
 var elsewhere = []string{
 	"endpoint", "environment", "environment-config", "parallelism", "checkpoint-interval", "runner-option", "flink-rest", "async",
-	"metrics-listen", "worker-binary", "dry-run",
+	"metrics-listen", "worker-binary", "dry-run", "source", "expansion-service",
 }
 
 // patterns are the whole values of the settings that are free text, by their names. Which they are is found out by
@@ -40,8 +40,12 @@ var patterns = map[string]string{
 	"dataflow-service-options": `[a-z0-9_=.,-]+`,
 }
 
-// needed are the parameters that no default stands for.
-var needed = []string{"brokers", "table"}
+// needed are the parameters that no default stands for, with what is said of them in its place: the settings are those
+// of a run on one machine.
+var needed = map[string]string{
+	"brokers": "Kafka brokers to start from, host:port, separated by commas. The network has to lead to them.",
+	"table":   "Where the table is, as gs://bucket/path or s3://bucket/path. It is made where it is missing.",
+}
 
 // Metadata returns what Dataflow is told of the template, from the settings of run.
 func Metadata() *df.TemplateMetadata {
@@ -101,10 +105,10 @@ func parameter(field reflect.StructField) *df.ParameterMetadata {
 	help := strings.NewReplacer("${default}", standard, "${enum}", strings.Join(choices, ", ")).Replace(field.Tag.Get("help"))
 	p := &df.ParameterMetadata{
 		Name: Name(setting), Label: label(setting), HelpText: help, GroupName: groups[field.Tag.Get("group")],
-		IsOptional: !slices.Contains(needed, setting), ParamType: "TEXT",
+		DefaultValue: standard, IsOptional: true, ParamType: "TEXT",
 	}
-	if p.IsOptional {
-		p.DefaultValue = standard
+	if said, ok := needed[setting]; ok {
+		p.HelpText, p.DefaultValue, p.IsOptional = said, "", false
 	}
 	var pattern string
 	switch {
