@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"regexp"
 	"strings"
 	"sync"
 	"time"
@@ -204,9 +205,17 @@ func follow(ctx context.Context, client jobpb.JobServiceClient, job string) erro
 	}
 }
 
-// cause returns the innermost cause of an error of Beam's: the line that one of our steps returned. The rest
-// names plans, instructions and steps.
+// cause returns the innermost cause of an error of Beam's: the line that one of our steps returned, or that an exception
+// of Java's says. The rest names plans, instructions, steps and Java's methods.
 func cause(text string) string {
 	lines := strings.Split(strings.TrimSpace(text), "\n")
-	return strings.TrimSpace(lines[len(lines)-1])
+	for i := len(lines) - 1; i > 0; i-- {
+		if line := strings.TrimSpace(lines[i]); line != "" && !javaFrame.MatchString(line) {
+			return line
+		}
+	}
+	return strings.TrimSpace(lines[0])
 }
+
+// javaFrame is a line of Java's stack traces.
+var javaFrame = regexp.MustCompile(`^(at )?[\w$./]+(\.<init>)?\(([\w$]+\.\w+(:\d+)?|Native Method|Unknown Source)\)( ~?\[.*\])?$|^\.\.\. \d+ more$`)
