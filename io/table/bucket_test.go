@@ -60,6 +60,43 @@ func TestTableInABucket(t *testing.T) {
 			for _, err := range table.Vacuum(t.Context(), s.Path, time.Hour, true) {
 				require.NoError(t, err)
 			}
+			maintain(t, s, noon)
 		})
 	}
+}
+
+// maintain merges an hour's files, once it is closed, replaces a window of the merged file, and vacuums.
+func maintain(t *testing.T, s table.Settings, noon time.Time) {
+	t.Helper()
+	opened, err := table.Open(t.Context(), s)
+	require.NoError(t, err)
+	put := func(start time.Time, views int64) {
+		t.Helper()
+		_, err := opened.Replace(t.Context(), []table.Window{{Start: start, End: start.Add(time.Minute), Views: map[string]int64{"/a": views}, Events: views}})
+		require.NoError(t, err)
+	}
+	put(noon.Add(time.Hour), 2)
+	var merged []table.Compacted
+	for done, err := range table.Compact(t.Context(), s.Path, table.Compaction{Into: time.Hour, Version: "test"}) {
+		require.NoError(t, err)
+		merged = append(merged, done)
+	}
+	require.Len(t, merged, 1)
+	assert.Equal(t, 4, merged[0].Files)
+	put(noon.Add(time.Minute), 5)
+	var garbage int
+	for _, err := range table.Vacuum(t.Context(), s.Path, 0, false) {
+		require.NoError(t, err)
+		garbage++
+	}
+	assert.Positive(t, garbage)
+	views := map[time.Time]int64{}
+	for row, err := range opened.Scan(t.Context(), table.Filter{}) {
+		require.NoError(t, err)
+		views[row.WindowStart] = row.ViewCount
+	}
+	assert.Equal(t, map[time.Time]int64{
+		noon: 2, noon.Add(time.Minute): 5, noon.Add(2 * time.Minute): 2, noon.Add(3 * time.Minute): 2, noon.Add(time.Hour): 2,
+	}, views)
+	require.NoError(t, opened.Close())
 }
