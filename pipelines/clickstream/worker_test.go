@@ -68,7 +68,7 @@ func (r *runnerSide) GetProvisionInfo(ctx context.Context, _ *fnpb.GetProvisionI
 }
 
 // Control asks a worker one thing, and lets it go when the test says so.
-func (r *runnerSide) Control(stream grpc.BidiStreamingServer[fnpb.InstructionResponse, fnpb.InstructionRequest]) error {
+func (r *runnerSide) Control(stream fnpb.BeamFnControl_ControlServer) error {
 	r.ids <- workerID(stream.Context())
 	err := stream.Send(&fnpb.InstructionRequest{InstructionId: "7", Request: &fnpb.InstructionRequest_HarnessMonitoringInfos{HarnessMonitoringInfos: &fnpb.HarnessMonitoringInfosRequest{}}})
 	if err != nil {
@@ -84,7 +84,7 @@ func (r *runnerSide) Control(stream grpc.BidiStreamingServer[fnpb.InstructionRes
 }
 
 // Logging takes what comes.
-func (r *runnerSide) Logging(stream grpc.BidiStreamingServer[fnpb.LogEntry_List, fnpb.LogControl]) error {
+func (r *runnerSide) Logging(stream fnpb.BeamFnLogging_LoggingServer) error {
 	for {
 		if _, err := stream.Recv(); err != nil {
 			return nil //nolint:nilerr // the worker's end is the log's
