@@ -67,7 +67,7 @@ func (d Dataflow) Reach(ctx context.Context) error {
 	ctx, done := context.WithTimeout(ctx, reachable)
 	defer done()
 	_, err = service.Projects.Locations.Jobs.List(d.Job.Project, d.Job.Region).PageSize(1).Context(ctx).Do()
-	return d.explain("ask for its jobs", err)
+	return d.explain("list its jobs", err)
 }
 
 // Run runs p until it ends, or with Async until it has begun; then, and where the job is only written or printed,
@@ -88,17 +88,17 @@ func (d Dataflow) run(ctx context.Context, name string, p *beam.Pipeline) error 
 	d.Job.WorkerHash = program.hash
 	root := strings.TrimRight(d.StagingLocation, "/")
 	workerName, modelName := program.hash[:32]+"/worker", name+"/model" // Dataflow looks for a package of the name worker
-	graph, err := d.model(ctx, p, root+"/"+workerName)
+	pipeline, err := d.model(ctx, p, root+"/"+workerName)
 	if err != nil {
 		return err
 	}
-	model, err := proto.MarshalOptions{Deterministic: true}.Marshal(graph)
+	model, err := proto.MarshalOptions{Deterministic: true}.Marshal(pipeline)
 	if err != nil {
 		return fmt.Errorf("encode the pipeline: %w", err)
 	}
 	d.options(name, root)
 	hash := sha256.Sum256(model)
-	made, err := dataflowlib.Translate(ctx, graph, &d.Job, root+"/"+workerName, root+"/"+modelName, hex.EncodeToString(hash[:]))
+	made, err := dataflowlib.Translate(ctx, pipeline, &d.Job, root+"/"+workerName, root+"/"+modelName, hex.EncodeToString(hash[:]))
 	if err != nil {
 		return fmt.Errorf("describe the job: %w", err)
 	}

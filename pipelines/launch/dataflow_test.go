@@ -61,10 +61,10 @@ func onDataflow(t *testing.T, s *dataflowtest.Service, between ...buckets.Middle
 	}
 }
 
-// graphOf returns a pipeline that says something.
-func graphOf(say string) *beam.Pipeline {
+// greeting returns a pipeline of one element.
+func greeting() *beam.Pipeline {
 	p, s := beam.NewPipelineWithRoot()
-	beam.Create(s, say)
+	beam.Create(s, "hello")
 	return p
 }
 
@@ -86,7 +86,7 @@ func TestDataflowSubmits(t *testing.T) {
 	s := dataflowtest.Start(t, "JOB_STATE_PENDING", "JOB_STATE_RUNNING", "JOB_STATE_DONE")
 	d := onDataflow(t, s)
 	require.NoError(t, d.Reach(t.Context()))
-	require.NoError(t, d.Run(t.Context(), "clicks-1", graphOf("hello")))
+	require.NoError(t, d.Run(t.Context(), "clicks-1", greeting()))
 
 	worker, err := os.ReadFile(d.Job.Worker)
 	require.NoError(t, err)
@@ -95,10 +95,10 @@ func TestDataflowSubmits(t *testing.T) {
 	files, workerURL := staged(t), "gs://events/staging/"+hash[:32]+"/worker"
 	require.Len(t, files, 2)
 	assert.Equal(t, worker, files["staging/"+hash[:32]+"/worker"])
-	var graph pipepb.Pipeline
+	var sent pipepb.Pipeline
 	model := files["staging/clicks-1/model"]
-	require.NoError(t, proto.Unmarshal(model, &graph))
-	env := graph.GetComponents().GetEnvironments()["go"]
+	require.NoError(t, proto.Unmarshal(model, &sent))
+	env := sent.GetComponents().GetEnvironments()["go"]
 	var image pipepb.DockerPayload
 	require.NoError(t, proto.Unmarshal(env.GetPayload(), &image))
 	assert.Equal(t, "gcr.io/cloud-dataflow/v1beta3/beam_go_sdk:2.77.0", image.GetContainerImage())
@@ -153,9 +153,9 @@ func TestDataflowStagesAProgramOnce(t *testing.T) {
 			store.ServeHTTP(w, r)
 		})
 	})
-	require.NoError(t, d.Run(t.Context(), "one", graphOf("hello")))
+	require.NoError(t, d.Run(t.Context(), "one", greeting()))
 	assert.Equal(t, 2, uploads)
-	require.NoError(t, d.Run(t.Context(), "two", graphOf("hello")))
+	require.NoError(t, d.Run(t.Context(), "two", greeting()))
 	assert.Equal(t, 3, uploads, "a model only")
 	assert.Len(t, staged(t), 3)
 }
@@ -166,11 +166,11 @@ func TestDataflowDryRun(t *testing.T) {
 	var out bytes.Buffer
 	d.DryRun = &out
 	require.NoError(t, d.Reach(t.Context()))
-	require.ErrorIs(t, d.Run(t.Context(), "clicks-1", graphOf("hello")), ErrLeft)
+	require.ErrorIs(t, d.Run(t.Context(), "clicks-1", greeting()), ErrLeft)
 	assert.Empty(t, s.Bearers(), "nobody is asked")
 	assert.Empty(t, staged(t))
 	d.DryRun = nil
-	require.NoError(t, d.Run(t.Context(), "clicks-1", graphOf("hello")))
+	require.NoError(t, d.Run(t.Context(), "clicks-1", greeting()))
 	assert.Equal(t, inOrder(t, s.Jobs()[0].Raw), inOrder(t, out.Bytes()), "the job that is created then")
 }
 
@@ -190,7 +190,7 @@ func TestDataflowWritesATemplatesJob(t *testing.T) {
 	d := onDataflow(t, s)
 	d.Job.TemplateLocation, d.Job.Name, d.Job.ContainerImage = "gs://events/launches/7/job_object", "hourly", "registry.example/clickstream:1"
 	require.NoError(t, d.Reach(t.Context()))
-	require.ErrorIs(t, d.Run(t.Context(), "clicks-1", graphOf("hello")), ErrLeft)
+	require.ErrorIs(t, d.Run(t.Context(), "clicks-1", greeting()), ErrLeft)
 	assert.Empty(t, s.Bearers(), "the launcher creates the job")
 	files := staged(t)
 	assert.Len(t, files, 3)
@@ -208,8 +208,8 @@ func TestDataflowTellsWhyAJobFails(t *testing.T) {
 	before := slog.Default()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
 	defer slog.SetDefault(before)
-	err := onDataflow(t, s).Run(t.Context(), "clicks-1", graphOf("hello"))
-	assert.EqualError(t, err, "the job job-1 failed at Dataflow: table gs://t: access is denied")
+	err := onDataflow(t, s).Run(t.Context(), "clicks-1", greeting())
+	require.EqualError(t, err, "the job job-1 failed at Dataflow: table gs://t: access is denied")
 	assert.Equal(t, 1, strings.Count(out.String(), "Worker started"), "each message once:\n%s", &out)
 }
 
@@ -218,7 +218,7 @@ func TestDataflowCancels(t *testing.T) {
 	d := onDataflow(t, s)
 	ctx, stop := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
-	go func() { ended <- d.Run(ctx, "clicks-1", graphOf("hello")) }()
+	go func() { ended <- d.Run(ctx, "clicks-1", greeting()) }()
 	require.Eventually(t, func() bool { return len(s.Jobs()) == 1 }, 10*time.Second, time.Millisecond)
 	stop()
 	require.ErrorIs(t, <-ended, ErrCancelled)
@@ -226,7 +226,7 @@ func TestDataflowCancels(t *testing.T) {
 	assert.Equal(t, "JOB_STATE_CANCELLED", s.Jobs()[0].Updates[0].RequestedState)
 
 	d.Async = true
-	require.ErrorIs(t, d.Run(t.Context(), "clicks-2", graphOf("hello")), ErrLeft)
+	require.ErrorIs(t, d.Run(t.Context(), "clicks-2", greeting()), ErrLeft)
 	assert.Empty(t, s.Jobs()[1].Updates)
 }
 
@@ -240,27 +240,27 @@ func TestDataflowRefusals(t *testing.T) {
 	} {
 		s.Refuse(http.MethodGet, 1, code, "no")
 		err := d.Reach(t.Context())
-		assert.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, want)
 		assert.NotContains(t, err.Error(), "\n")
 	}
 	for code, want := range map[int]string{400: "machine type); correct what it names", 409: "name another by --job-name"} {
 		s.Refuse(http.MethodPost, 1, code, "machine\ntype")
-		assert.ErrorContains(t, d.Run(t.Context(), "clicks-1", graphOf("hello")), want)
+		require.ErrorContains(t, d.Run(t.Context(), "clicks-1", greeting()), want)
 	}
 	other := d
 	other.StagingLocation = "gs://no-such-bucket/staging"
-	assert.ErrorContains(t, other.Reach(t.Context()), `--staging-location: list gs://no-such-bucket/staging/none/: there is no bucket "no-such-bucket"`)
+	require.ErrorContains(t, other.Reach(t.Context()), `--staging-location: list gs://no-such-bucket/staging/none/: there is no bucket "no-such-bucket"`)
 	other = d
 	other.Endpoint = "http://127.0.0.1:1"
-	assert.ErrorContains(t, other.Reach(t.Context()), "Dataflow at http://127.0.0.1:1 cannot be asked to ask for its jobs")
+	require.ErrorContains(t, other.Reach(t.Context()), "Dataflow at http://127.0.0.1:1 cannot be asked to list its jobs")
 	for machines, machine := range map[string]elf.Machine{"n2-standard-2": elf.EM_AARCH64, "t2a-standard-1": elf.EM_X86_64} {
 		_, err := programOf(workerFor(t, machine), machines)
-		assert.ErrorContains(t, err, "CGO_ENABLED=0 GOOS=linux GOARCH=")
+		require.ErrorContains(t, err, "CGO_ENABLED=0 GOOS=linux GOARCH=")
 	}
 	_, err := programOf(workerFor(t, elf.EM_AARCH64), "c4a-standard-1")
 	require.NoError(t, err)
 	_, err = programOf("dataflow_test.go", "")
-	assert.ErrorContains(t, err, "dataflow_test.go is no program for linux/amd64")
+	require.ErrorContains(t, err, "dataflow_test.go is no program for linux/amd64")
 }
 
 // TestDataflowCredentials has none, and then those of an account whose tokens a server of the test gives.
@@ -294,7 +294,7 @@ func TestDataflowCredentials(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, account, 0o600))
 	t.Setenv("GOOGLE_APPLICATION_CREDENTIALS", path)
 	err = d.Reach(t.Context())
-	require.ErrorContains(t, err, "Dataflow at https://127.0.0.1:1 cannot be asked to ask for its jobs")
+	require.ErrorContains(t, err, "Dataflow at https://127.0.0.1:1 cannot be asked to list its jobs")
 	assert.Equal(t, "urn:ietf:params:oauth:grant-type:jwt-bearer", asked)
 	assert.NotContains(t, err.Error(), "the-token")
 	d.Endpoint = s.URL
