@@ -277,12 +277,14 @@ func TestReplaceAgainstModel(t *testing.T) {
 					default:
 						model[k] = w
 						want.Written++
+						want.Windows = append(want.Windows, w.Start)
 						want.Rows += int64(len(w.Views))
 					}
 				}
 				slices.SortFunc(want.Refused, func(a, b Refusal) int {
 					return name{start: a.Start, shard: a.Shard}.compare(name{start: b.Start, shard: b.Shard})
 				})
+				slices.SortFunc(want.Windows, time.Time.Compare)
 				got := replace(t, table, ws...)
 				want.Files, want.Bytes = want.Written, got.Bytes
 				require.Equal(t, want, got)
