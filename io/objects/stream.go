@@ -12,7 +12,20 @@ func (b *Bucket) Stream(ctx context.Context, name string, r io.Reader) error {
 	if err := readyKey(ctx, name); err != nil {
 		return err
 	}
-	if err := b.blobs.Upload(ctx, b.prefix+name, r, &blob.WriterOptions{ContentType: "application/octet-stream"}); err != nil {
+	// blob.Upload closes what it has written where r fails, and half an object is there (gocloud.dev 0.47). A writer
+	// whose context is done leaves nothing.
+	ctx, give := context.WithCancel(ctx)
+	defer give()
+	w, err := b.blobs.NewWriter(ctx, b.prefix+name, &blob.WriterOptions{ContentType: "application/octet-stream"})
+	if err != nil {
+		return b.failure("put", name, err)
+	}
+	if _, err := io.Copy(w, r); err != nil {
+		give()
+		_ = w.Close() // it says that its context is done
+		return b.failure("put", name, err)
+	}
+	if err := w.Close(); err != nil {
 		return b.failure("put", name, err)
 	}
 	return nil

@@ -77,7 +77,7 @@ func TestReadRefuses(t *testing.T) {
 }
 
 func TestNearest(t *testing.T) {
-	known := []string{"--allowed-lateness", "--window", "--watermark-delay", "--topic", "--table", "--tls-ca"}
+	known := []string{"--allowed-lateness", "--window", "--watermark-delay", "--topic", "--table", "--tls-ca", "--labels"}
 	for word, want := range map[string]string{
 		"--windw": "--window", "--allowed_latenes": "--allowed-lateness", "--lateness": "--allowed-lateness",
 		"--WINDOW": "--window", "--widnow": "--window", "--tpoic": "--topic", "--topics": "--topic", "--xyzzy": "", "--watermark": "--watermark-delay",
