@@ -47,29 +47,37 @@ func newMatrix(goldens []*golden, runners []runner) *matrix {
 	return m
 }
 
-// play plays all cells, some at once, and tells of each that is done.
+// play plays all cells, some at once, and tells of each that is done. Those of Spark are played one after the other,
+// beside the others: its job service runs one job at a time.
 func (m *matrix) play(ctx context.Context, s *suite, atOnce int, tell func(*cell)) {
 	var (
-		working sync.WaitGroup
-		mu      sync.Mutex
-		next    = make(chan *cell)
+		working      sync.WaitGroup
+		mu           sync.Mutex
+		spark, other = make(chan *cell, len(m.cells)), make(chan *cell, len(m.cells))
 	)
-	for range atOnce {
-		working.Go(func() {
-			for c := range next {
-				begin := time.Now()
-				c.err = s.play(ctx, c.index, c.golden, c.runner, c.way)
-				c.took = time.Since(begin)
-				mu.Lock()
-				tell(c)
-				mu.Unlock()
-			}
-		})
+	work := func(cells <-chan *cell) {
+		for c := range cells {
+			begin := time.Now()
+			c.err = s.play(ctx, c.index, c.golden, c.runner, c.way)
+			c.took = time.Since(begin)
+			mu.Lock()
+			tell(c)
+			mu.Unlock()
+		}
 	}
 	for _, c := range m.cells {
-		next <- c
+		if c.runner.flag == "spark" {
+			spark <- c
+		} else {
+			other <- c
+		}
 	}
-	close(next)
+	close(spark)
+	close(other)
+	working.Go(func() { work(spark) })
+	for range atOnce {
+		working.Go(func() { work(other) })
+	}
 	working.Wait()
 }
 

@@ -77,6 +77,9 @@ func (p *play) run(ctx context.Context, follow bool) error {
 		if err := p.die(ctx, follow); err != nil {
 			return err
 		}
+		if p.runner.flag == "spark" {
+			return p.completeOnSpark(ctx, follow)
+		}
 	case p.way == workerKilled:
 		return p.killWorker(ctx, follow)
 	}
@@ -101,6 +104,22 @@ func (p *play) complete(ctx context.Context, follow bool, more ...string) error 
 		return err
 	}
 	return p.cancel(ctx, run) // it is cancelled, and may not have ended: what is written next is for the next run
+}
+
+// completeOnSpark is complete after a run was killed. Its job service notices late that the workers are gone, and until
+// then refuses another job: it has to be tried again.
+func (p *play) completeOnSpark(ctx context.Context, follow bool) error {
+	for {
+		err := p.complete(ctx, follow)
+		if err == nil || !strings.Contains(err.Error(), "Only one SparkContext") {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
 }
 
 // untilSame waits until the table holds all that there is to count.
