@@ -1,12 +1,14 @@
 package pageviews_test
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/pipelines/pageviews"
@@ -68,6 +70,10 @@ func TestDeadLettersThatCannotBeWritten(t *testing.T) {
 			func(j *job) {
 				_, err := j.admin().DeleteTopic(j.Context(), j.settings.DeadLetterTopic)
 				require.NoError(j, err)
+				eventually(j.T, func() bool { // a broker takes letters until it has heard of it
+					topics, err := j.admin().ListTopics(j.Context(), j.settings.DeadLetterTopic)
+					return err == nil && errors.Is(topics[j.settings.DeadLetterTopic].Err, kerr.UnknownTopicOrPartition)
+				}, "the topic is still there")
 			},
 			func(j *job) { j.makeDeadLetterTopic() },
 			[]string{"does not exist", "or no longer; make it"},
