@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests everything: the linter, the build, then all tests with the race detector, on an embedded broker and
-# on a real one, which it fetches and starts. Nothing has to be there but Go: what cannot run for want of
-# something else is listed at the end. Under CI=true that is a failure.
+# on a real one, on Flink and on Spark, which it fetches and starts. Nothing has to be there but Go: what
+# cannot run for want of something else is listed at the end. Under CI=true that is a failure.
 #
 #   scripts/test.sh [packages, ./... unless named]
 set -euo pipefail
@@ -97,6 +97,8 @@ scripts/components/python >"$work/python" 2>"$work/python.log" &
 python=$!
 scripts/components/fetch delta-spark >"$work/spark" 2>"$work/spark.log" &
 spark=$!
+scripts/components/fetch flink beam-flink beam-spark >/dev/null 2>&1 & # they start later, and then say what is missing
+runners=$!
 
 # The linter sees to gofmt and go vet as well.
 step "build" go build ./... || exit 1
@@ -120,6 +122,14 @@ if fetched "Spark's jars" $spark "$work/spark.log" "the tests with Spark, named 
 	echo "$CLICKSTREAM_TEST_SPARK_JARS"
 fi
 
+printf '\n=== Flink and Spark\n'
+wait $runners || true
+scripts/components/runners --dir "$work/runners" --slots 8 flink spark >"$work/runners.log" 2>&1 &
+if fetched "Flink and Spark" $! "$work/runners.log" "the tests on Flink and Spark"; then
+	# shellcheck source=/dev/null
+	source "$work/runners/env"
+fi
+
 race=(-race)
 read -r compiler _ <<<"$(go env CC)"
 if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v "$compiler" >/dev/null; then
@@ -128,9 +138,11 @@ if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v "$compiler" >/dev/null; then
 fi
 step "test" tool gotestsum --format pkgname-and-test-fails --jsonfile "$work/tests.json" -- "${race[@]}" -timeout 15m "$@" || true
 
-if [ -e "$work/components/env" ]; then
-	scripts/components/down --dir "$work/components"
-fi
+for started in components runners; do
+	if [ -e "$work/$started/env" ]; then
+		scripts/components/down --dir "$work/$started"
+	fi
+done
 patience=50 # what is ending may take its time
 while [ -n "$(left)" ] && [ $((patience--)) -gt 0 ]; do sleep 0.1; done
 for pid in $(left); do

@@ -138,7 +138,7 @@ func TestRunnersAreKnownByName(t *testing.T) {
 		"storm": `there is no runner "storm": name some of prism`, "flink": "nobody says where flink is",
 	} {
 		_, err := runnersOf([]string{name}, runner{})
-		assert.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, want)
 	}
 	_, err := runnersOf([]string{"flink-process"}, own)
 	require.ErrorContains(t, err, "is for clusters of this machine")

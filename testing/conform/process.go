@@ -11,7 +11,6 @@ import (
 	"strings"
 	"sync"
 	"syscall"
-	"time"
 )
 
 // process is a run, in a process of its own.
@@ -20,8 +19,7 @@ type process struct {
 	ended chan struct{}
 
 	mu       sync.Mutex
-	lines    []string // of its log
-	id       string   // of its job, once it runs
+	id       string // of its job, once it runs
 	hasJob   chan struct{}
 	gotJob   sync.Once
 	complain []string // warnings and errors
@@ -82,7 +80,6 @@ func (p *process) read(log io.Reader) {
 		var entry struct{ Level, Msg, Error, Job string }
 		known := json.Unmarshal([]byte(line), &entry) == nil
 		p.mu.Lock()
-		p.lines = append(p.lines, line)
 		if !known || entry.Level == "WARN" || entry.Level == "ERROR" {
 			p.complain = append(p.complain, line)
 		}
@@ -112,27 +109,6 @@ func (p *process) job(ctx context.Context) (string, error) {
 		return "", fmt.Errorf("the run ended without a job: %s", strings.Join(p.complain, "\n"))
 	}
 	return p.id, nil
-}
-
-// says waits until a line of the log holds the words.
-func (p *process) says(ctx context.Context, words string) error {
-	poll := time.NewTicker(20 * time.Millisecond)
-	defer poll.Stop()
-	for {
-		p.mu.Lock()
-		all := strings.Join(p.lines, "\n")
-		p.mu.Unlock()
-		if strings.Contains(all, words) {
-			return nil
-		}
-		select {
-		case <-p.ended:
-			return fmt.Errorf("it ended, and did not say %q: %s", words, all)
-		case <-ctx.Done():
-			return fmt.Errorf("it does not say %q: %w", words, ctx.Err())
-		case <-poll.C:
-		}
-	}
 }
 
 // succeeds waits for the end, which is to be a good one.
