@@ -30,15 +30,15 @@ if [ "$peers" ]; then
 	read -r -d '' spark delta flink kafka <<<"$("$root/scripts/components/fetch" spark-kafka delta-spark flink flink-kafka)" || true
 	python=$("$root/scripts/components/python") # which has Spark
 	jars=$("$python" -c 'import importlib.util as i, os; print(os.path.dirname(i.find_spec("pyspark").origin) + "/jars")')
-	export CLICKSTREAM_BENCH_PEERS=$root/testing/bench/peers
-	export CLICKSTREAM_BENCH_SPARKPEER_PATH=$jars/*:$spark/*:$delta/* CLICKSTREAM_BENCH_FLINKPEER_PATH=$flink/lib/*:$kafka/*
+	export BENCH_PEERS=$root/testing/bench/peers
+	export BENCH_SPARKPEER_PATH=$jars/*:$spark/*:$delta/* BENCH_FLINKPEER_PATH=$flink/lib/*:$kafka/*
 fi
-export CLICKSTREAM_BENCH_RUNNERS=$runners
+export BENCH_RUNNERS=$runners
 # shellcheck disable=SC2016 # the variables are those of the inner shell
 "$root/scripts/components/with" bash -euc '
 	go build -C "$0" -o "$TMPDIR/clickstream" ./pipelines/clickstream
 	go build -C "$0" -o "$TMPDIR/bench" ./testing/bench
-	if [ "$CLICKSTREAM_BENCH_RUNNERS" ]; then
+	if [ "$BENCH_RUNNERS" ]; then
 		trap "$0/scripts/components/down --dir $TMPDIR/runners" EXIT
 		"$0/scripts/components/runners" --dir "$TMPDIR/runners" --heap 1024 flink spark >&2
 		. "$TMPDIR/runners/env"

@@ -44,12 +44,12 @@ func (b *bench) rivals(t topic) []*rival {
 		all = append(all, ours("Spark", servers, "--runner", "spark", "--endpoint", spark, "--readers", "2"))
 	}
 	for _, peer := range []struct{ name, source string }{{"Spark Structured Streaming", "SparkPeer"}, {"Flink SQL", "FlinkPeer"}} {
-		path := os.Getenv("CLICKSTREAM_BENCH_" + strings.ToUpper(peer.source) + "_PATH")
+		path := os.Getenv("BENCH_" + strings.ToUpper(peer.source) + "_PATH")
 		if path == "" {
 			continue
 		}
 		all = append(all, &rival{Name: peer.name, command: func(dir string) (string, []string) {
-			return "java", append(javaOptions(), "-cp", path, filepath.Join(os.Getenv("CLICKSTREAM_BENCH_PEERS"), peer.source+".java"),
+			return "java", append(javaOptions(), "-cp", path, filepath.Join(os.Getenv("BENCH_PEERS"), peer.source+".java"),
 				b.connection.Brokers[0], t.Name, dir)
 		}})
 	}
