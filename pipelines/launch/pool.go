@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"sync"
+	"time"
 
 	"github.com/apache/beam/sdks/v2/go/container/tools"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime/harness"
@@ -112,8 +113,17 @@ func (p *pool) work(ctx context.Context, w worker, req *fnpb.StartWorkerRequest)
 	delete(p.workers, w)
 }
 
+// grace is how long a worker goes on after its runner has asked for its end. Prism asks once a job is cancelled, and
+// then closes the channels by which it speaks to the worker, with an eye on none of those that may still send: a race,
+// and a panic where the close is first (2.77, worker.W.shutdown). They see the end of the job within this time.
+const grace = 50 * time.Millisecond
+
 // StopWorker ends a worker, where its id tells which: others end when their runner closes their streams.
-func (p *pool) StopWorker(_ context.Context, req *fnpb.StopWorkerRequest) (*fnpb.StopWorkerResponse, error) {
+func (p *pool) StopWorker(ctx context.Context, req *fnpb.StopWorkerRequest) (*fnpb.StopWorkerResponse, error) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(grace):
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	var named []context.CancelFunc
