@@ -52,6 +52,9 @@ func flink(s *settings.Run) map[string]any {
 		// another element comes, and none does: the job would run and never read.
 		"finish_bundle_before_checkpointing": true,
 		"shutdown_sources_after_idle_ms":     strconv.FormatInt(idle, 10),
+		// Else Flink tells operators apart by what they are chained to, which at a parallelism of 1 is more than at any
+		// other: a savepoint would not fit. The chains are short, and cost nothing that could be measured.
+		"operator_chaining": false,
 	}
 }
 
