@@ -48,7 +48,7 @@ func TestRunnersConform(t *testing.T) {
 			on, err := runnersOf(runners, runner{})
 			require.NoError(t, err)
 			m := newMatrix(goldens, on)
-			m.play(t.Context(), s, 3, func(*cell) {})
+			m.play(t.Context(), s, 4, func(*cell) {})
 			var table bytes.Buffer
 			require.NoError(t, m.writeText(&table))
 			t.Log("\n" + table.String())

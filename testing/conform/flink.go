@@ -54,13 +54,13 @@ func (f flink) ask(ctx context.Context, method, path string, body, into any) err
 	return nil
 }
 
-// job waits until Flink knows the job of a run, and returns it. id is what Beam's job service calls it: Flink's name of
+// job waits until Flink has the job of a run, and returns it. id is what Beam's job service calls it: Flink's name of
 // the job, and more.
 func (f flink) job(ctx context.Context, id string) (flinkJob, error) {
 	name, _, _ := strings.Cut(id, "_")
 	for {
 		j, err := f.find(ctx, name)
-		if err != nil || j.Name != "" {
+		if err != nil || j.Name != "" && j.State != "INITIALIZING" { // until then Flink answers no question about it
 			return j, err
 		}
 		select {
