@@ -101,10 +101,19 @@ func (c *Cluster) MakeAgain(t *testing.T, name string, partitions int32) {
 	adm := kadm.NewClient(c.Client(t))
 	_, err := adm.DeleteTopic(ctx, name)
 	require.NoError(t, err, "delete topic %s", name)
+	var made kadm.CreateTopicResponse
 	require.Eventually(t, func() bool { // a broker goes on deleting it after the answer
-		_, err = adm.CreateTopic(ctx, partitions, 1, nil, name)
+		made, err = adm.CreateTopic(ctx, partitions, 1, nil, name)
 		return err == nil
 	}, patience, 10*time.Millisecond, "make topic %s again: %v", name, err)
+	require.EventuallyWithT(t, func(t *assert.CollectT) { // and speaks of the one that was
+		topics, err := adm.ListTopics(ctx, name)
+		require.NoError(t, err)
+		assert.Equal(t, made.ID, topics[name].ID)
+		ends, err := adm.ListEndOffsets(ctx, name)
+		require.NoError(t, err)
+		ends.Each(func(o kadm.ListedOffset) { assert.Zero(t, o.Offset) })
+	}, patience, 10*time.Millisecond, "topic %s is still the one before", name)
 	c.settles(t, name, partitions)
 }
 
