@@ -95,7 +95,7 @@ func TestReaderPassesTransactions(t *testing.T) {
 		for i, commit := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort, kgo.TryCommit, kgo.TryAbort} {
 			require.NoError(t, producer.BeginTransaction())
 			require.NoError(t, producer.ProduceSync(t.Context(), &kgo.Record{Value: fmt.Append(nil, i)}).FirstErr())
-			require.NoError(t, producer.EndTransaction(t.Context(), commit))
+			c.EndTransaction(t, producer, topic, commit)
 		}
 		a := resolve(t, c, topic, earliest, latest)
 		require.Equal(t, []int64{8}, a.End)

@@ -46,7 +46,7 @@ func TestCleanAfterARun(t *testing.T) {
 					}
 					require.NoError(t, writer.BeginTransaction())
 					require.NoError(t, writer.ProduceSync(t.Context(), records...).FirstErr())
-					require.NoError(t, writer.EndTransaction(t.Context(), batch%3 != 1))
+					c.EndTransaction(t, writer, s.topic, batch%3 != 1)
 				}
 				s.run()
 				r := s.clean()

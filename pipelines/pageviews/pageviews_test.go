@@ -106,7 +106,7 @@ func transact(j *job, writer *kgo.Client, end kgo.TransactionEndTry, records []*
 	j.Helper()
 	require.NoError(j, writer.BeginTransaction())
 	require.NoError(j, writer.ProduceSync(j.Context(), records...).FirstErr())
-	require.NoError(j, writer.EndTransaction(j.Context(), end))
+	j.cluster.EndTransaction(j.T, writer, j.settings.Topic, end)
 }
 
 // spoil makes the record no click.

@@ -176,6 +176,22 @@ func (c *Cluster) Produce(t *testing.T, topic string, records ...*kgo.Record) {
 	require.NoError(t, c.Client(t).ProduceSync(ctx, records...).FirstErr(), "produce to %s", topic)
 }
 
+// EndTransaction ends a producer's transaction on a topic, and returns when all that was in it is committed or gone.
+func (c *Cluster) EndTransaction(t *testing.T, producer *kgo.Client, topic string, end kgo.TransactionEndTry) {
+	t.Helper()
+	ctx, cancel := within(t)
+	defer cancel()
+	require.NoError(t, producer.EndTransaction(ctx, end))
+	adm := kadm.NewClient(c.Client(t))
+	require.EventuallyWithT(t, func(t *assert.CollectT) { // a broker writes the markers after the answer
+		ends, err := adm.ListEndOffsets(ctx, topic)
+		require.NoError(t, err)
+		stable, err := adm.ListCommittedOffsets(ctx, topic)
+		require.NoError(t, err)
+		assert.Equal(t, ends.Offsets(), stable.Offsets())
+	}, patience, 10*time.Millisecond, "a transaction on topic %s does not end", topic)
+}
+
 // Read returns all records of the topic, partition by partition, as they are now.
 func (c *Cluster) Read(t *testing.T, topic string) []*kgo.Record {
 	t.Helper()

@@ -233,7 +233,7 @@ func TestUncommittedRecordsDoNotCount(t *testing.T) {
 		for _, end := range []kgo.TransactionEndTry{kgo.TryCommit, kgo.TryAbort} {
 			require.NoError(t, client.BeginTransaction())
 			require.NoError(t, client.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(set("user_id", "u")), Timestamp: minute}).FirstErr())
-			require.NoError(t, client.EndTransaction(t.Context(), end))
+			c.EndTransaction(t, client, topic, end)
 		}
 		require.NoError(t, client.BeginTransaction())
 		require.NoError(t, client.ProduceSync(t.Context(), &kgo.Record{Topic: topic, Value: []byte(set("user_id", "open")), Timestamp: minute}).FirstErr())
