@@ -8,33 +8,53 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"time"
 )
 
 // flinkREST is the address of Flink's own interface, as http://localhost:8081. Beam's job service cannot cancel a job
 // of Flink's: it calls the job cancelled, which runs on (2.62, FlinkJobInvoker).
 type flinkREST string
 
-// cancel cancels the jobs of a name.
+// cancel cancels the jobs of a name. Flink gets a job seconds after the job service has taken it: until then it is waited
+// for, or it would go on, and whoever follows it as well.
 func (r flinkREST) cancel(ctx context.Context, name string) error {
+	poll := time.NewTicker(100 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		known, err := r.cancelKnown(ctx, name)
+		if known || err != nil {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("Flink at %s gets no job %s: %w", r, name, ctx.Err()) //nolint:staticcheck // Flink is a name
+		case <-poll.C:
+		}
+	}
+}
+
+// cancelKnown cancels the jobs of a name that Flink knows, and tells whether there are any.
+func (r flinkREST) cancelKnown(ctx context.Context, name string) (known bool, err error) {
 	var jobs struct {
 		Jobs []struct{ JID, Name, State string }
 	}
 	if err := r.ask(ctx, http.MethodGet, "/jobs/overview", &jobs); err != nil {
-		return err
+		return false, err
 	}
 	for _, job := range jobs.Jobs {
+		if job.Name != name {
+			continue
+		}
+		known = true
 		switch job.State {
 		case "FINISHED", "CANCELED", "FAILED", "CANCELLING":
 			continue
 		}
-		if job.Name != name {
-			continue
-		}
 		if err := r.ask(ctx, http.MethodPatch, "/jobs/"+url.PathEscape(job.JID)+"?mode=cancel", nil); err != nil {
-			return err
+			return known, err
 		}
 	}
-	return nil
+	return known, nil
 }
 
 // reach returns an error when Flink does not answer there.

@@ -148,10 +148,10 @@ func said(err error) error {
 
 // cancel asks the job service to end the job, and Flink where it is known; follow sees it end.
 func (j *job) cancel(ctx context.Context, client jobpb.JobServiceClient, id string) {
-	ctx, done := context.WithTimeout(ctx, 10*time.Second)
-	defer done()
 	if j.flink != "" {
-		err := j.flink.cancel(ctx, j.name)
+		submitted, done := context.WithTimeout(ctx, time.Minute)
+		err := j.flink.cancel(submitted, j.name)
+		done()
 		if err == nil {
 			return
 		}
@@ -159,6 +159,8 @@ func (j *job) cancel(ctx context.Context, client jobpb.JobServiceClient, id stri
 	} else if j.runner == "flink" {
 		slog.Warn("Flink goes on with the job until its restarts are used up, as its job service cannot cancel one: cancel it there, or name --flink-rest next time", "job", j.name)
 	}
+	ctx, done := context.WithTimeout(ctx, 10*time.Second)
+	defer done()
 	if _, err := client.Cancel(ctx, &jobpb.CancelJobRequest{JobId: id}); err != nil {
 		slog.Warn("the job could not be cancelled", "job", id, "error", err)
 	}
