@@ -11,7 +11,7 @@ import (
 type Schedule struct {
 	Count int64         // clicks; 0: until the context ends
 	Rate  float64       // clicks a second of wall clock; 0: as fast as they are taken
-	From  time.Time     // when the first is written, as its record says; zero: now
+	From  time.Time     // when the first is written, as its record says; zero: now, or so that a span ends now
 	Span  time.Duration // what the records' times cover, evenly; 0: they follow the wall clock
 }
 
@@ -61,7 +61,11 @@ func Run(ctx context.Context, w *kafka.Writer, src *Source, s Schedule, progress
 func (s Schedule) time(n int64, begin time.Time) time.Time {
 	switch {
 	case s.Span > 0 && s.Count > 0:
-		return s.From.Add(time.Duration(float64(s.Span) * float64(n) / float64(s.Count)))
+		from := s.From
+		if from.IsZero() {
+			from = begin.Add(-s.Span)
+		}
+		return from.Add(time.Duration(float64(s.Span) * float64(n) / float64(s.Count)))
 	case !s.From.IsZero():
 		return s.From.Add(time.Since(begin))
 	}

@@ -142,6 +142,8 @@ func TestScheduleTimes(t *testing.T) {
 	spread := Schedule{Count: 4, From: noon, Span: time.Minute}
 	assert.Equal(t, noon, spread.time(0, noon))
 	assert.Equal(t, noon.Add(45*time.Second), spread.time(3, noon))
+	spread.From = time.Time{}
+	assert.Equal(t, noon.Add(-15*time.Second), spread.time(3, noon), "it ends when it is written")
 	assert.WithinDuration(t, time.Now(), Schedule{}.time(9, noon), time.Minute)
 	began := time.Now()
 	assert.WithinDuration(t, noon, Schedule{From: noon}.time(9, began), time.Minute)

@@ -94,7 +94,7 @@ type Generate struct {
 
 	Rate         float64       `name:"rate" help:"Clicks per second; 0 is as fast as possible." default:"1000" group:"clicks"`
 	Count        int64         `name:"count" help:"How many clicks; 0 goes on until it is stopped." default:"0" group:"clicks"`
-	From         Moment        `name:"from" help:"Event time of the first click, RFC 3339; now by default." placeholder:"TIME" group:"clicks"`
+	From         Moment        `name:"from" help:"Event time of the first click, RFC 3339; now by default, or --span ago." placeholder:"TIME" group:"clicks"`
 	Span         time.Duration `name:"span" help:"Spread the clicks over that much event time, in place of the time that writing them takes. Needs --count." group:"clicks"`
 	Pages        int           `name:"pages" help:"How many pages there are." default:"1000" group:"clicks"`
 	Zipf         float64       `name:"zipf" help:"Exponent of the pages' popularity, above 1; 0 makes all alike." default:"1.1" group:"clicks"`
