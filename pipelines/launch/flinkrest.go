@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 )
@@ -33,28 +34,52 @@ func (r flinkREST) cancel(ctx context.Context, name string) error {
 	}
 }
 
+// finished returns when Flink says that all jobs of a name are done, or an error when ctx ends before. The job service
+// looks every two seconds only.
+func (r flinkREST) finished(ctx context.Context, name string) error {
+	poll := time.NewTicker(200 * time.Millisecond)
+	defer poll.Stop()
+	for {
+		jobs, err := r.jobs(ctx, name) // an answer that does not come is no matter: the job service is asked as well
+		if err == nil && len(jobs) > 0 && !slices.ContainsFunc(jobs, func(j flinkJob) bool { return j.State != "FINISHED" }) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-poll.C:
+		}
+	}
+}
+
+// flinkJob is what Flink says of a job.
+type flinkJob struct{ JID, Name, State string }
+
+// jobs returns the jobs of a name that Flink knows.
+func (r flinkREST) jobs(ctx context.Context, name string) ([]flinkJob, error) {
+	var all struct{ Jobs []flinkJob }
+	if err := r.ask(ctx, http.MethodGet, "/jobs/overview", &all); err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all.Jobs, func(j flinkJob) bool { return j.Name != name }), nil
+}
+
 // cancelKnown cancels the jobs of a name that Flink knows, and tells whether there are any.
 func (r flinkREST) cancelKnown(ctx context.Context, name string) (known bool, err error) {
-	var jobs struct {
-		Jobs []struct{ JID, Name, State string }
-	}
-	if err := r.ask(ctx, http.MethodGet, "/jobs/overview", &jobs); err != nil {
+	jobs, err := r.jobs(ctx, name)
+	if err != nil {
 		return false, err
 	}
-	for _, job := range jobs.Jobs {
-		if job.Name != name {
-			continue
-		}
-		known = true
+	for _, job := range jobs {
 		switch job.State {
 		case "FINISHED", "CANCELED", "FAILED", "CANCELLING":
 			continue
 		}
 		if err := r.ask(ctx, http.MethodPatch, "/jobs/"+url.PathEscape(job.JID)+"?mode=cancel", nil); err != nil {
-			return known, err
+			return true, err
 		}
 	}
-	return known, nil
+	return len(jobs) > 0, nil
 }
 
 // reach returns an error when Flink does not answer there.

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -43,4 +44,28 @@ func TestCancelWaitsForTheJob(t *testing.T) {
 	err := flink.cancel(ctx, "nobody's")
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	assert.Empty(t, cancelled)
+}
+
+// TestFinishedWaitsForTheJob has a job go on, and its Flink not answer once.
+func TestFinishedWaitsForTheJob(t *testing.T) {
+	var asked atomic.Int32
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		state := "RUNNING"
+		switch asked.Add(1) {
+		case 1:
+			w.WriteHeader(http.StatusServiceUnavailable)
+			return
+		case 3:
+			state = "FINISHED"
+		}
+		_, err := fmt.Fprintf(w, `{"jobs":[{"jid":"1","name":"other","state":"FINISHED"},{"jid":"2","name":"mine","state":"%s"}]}`, state)
+		assert.NoError(t, err)
+	}))
+	defer server.Close()
+	require.NoError(t, flinkREST(server.URL).finished(t.Context(), "mine"))
+	assert.EqualValues(t, 3, asked.Load())
+
+	ctx, done := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer done()
+	require.ErrorIs(t, flinkREST(server.URL).finished(ctx, "nobody's"), context.DeadlineExceeded)
 }

@@ -62,12 +62,27 @@ func submit(ctx context.Context, client jobpb.JobServiceClient, j job) error {
 	}
 	stop := context.AfterFunc(ctx, func() { j.cancel(context.WithoutCancel(ctx), client, id) })
 	defer stop()
-	err = follow(context.WithoutCancel(ctx), client, id)
+	following, done := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer done(nil)
+	if j.flink != "" {
+		go func() {
+			if j.flink.finished(following, j.name) == nil {
+				done(errDone)
+			}
+		}()
+	}
+	err = follow(following, client, id)
 	if ctx.Err() != nil {
 		return ErrCancelled
 	}
+	if errors.Is(context.Cause(following), errDone) {
+		return nil
+	}
 	return err
 }
+
+// errDone ends the following of a job whose runner itself has said that it is done.
+var errDone = errors.New("the job is done")
 
 // staging is held by the job that is being staged: Prism keeps what all jobs stage in one map, which it does not
 // guard.
