@@ -1,7 +1,6 @@
 package kafka
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +11,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-
-	"clickstream/io/crashpoint"
 )
 
 // Chunk is what one fetch brought of one partition: the records from offset First up to Next that are data.
@@ -40,47 +37,35 @@ type ReaderSettings struct {
 type Reader struct {
 	Watermark *Watermark
 
-	settings   ReaderSettings
-	assignment Assignment
-	client     *kgo.Client
-	admin      *kadm.Client
-	health     *health
-	index      map[int32]int
-	next       []int64
-	ends       []int64
-	logEnds    []int64 // the log's ends as far as known, for the lag
-	checked    time.Time
-	missing    time.Time // since when the topic is not there; zero if it is
-	id         string    // the topic's, once it is known
-	doubtful   bool      // a broker does not know the topic's id
-	asked      time.Time
-	committed  time.Time
-	complaints logger // of offsets that are not committed, while the brokers are away
-	parking    *time.Timer
+	watch
+	client  *kgo.Client
+	health  *health
+	index   map[int32]int
+	next    []int64
+	ends    []int64
+	logEnds []int64 // the log's ends as far as known, for the lag
+	asked   time.Time
+	parking *time.Timer
 }
 
 const (
 	pollWait       = 200 * time.Millisecond // how long an empty topic keeps a poll waiting
 	fetchBytes     = 16 << 20               // of one broker's answer, as it travels
 	partitionBytes = 512 << 10              // of one partition in it
-	topicCheck     = 5 * time.Second        // between looks at the topic
 	askInterval    = time.Second / 2        // between questions about silent partitions
-	commitInterval = time.Second            // between commits of the group's offsets
 )
 
 // OpenReader begins to read a at next. reported is the watermark that an earlier reader of a reported, or NoTime.
 func OpenReader(s ReaderSettings, a Assignment, next []int64, reported int64) (*Reader, error) {
 	now := time.Now()
 	r := &Reader{
-		Watermark:  NewWatermark(len(a.Partitions), s.WatermarkDelay, s.IdleTimeout, reported, now),
-		settings:   s,
-		assignment: a,
-		health:     &health{},
-		index:      make(map[int32]int, len(a.Partitions)),
-		next:       slices.Clone(next),
-		ends:       slices.Clone(a.End),
-		logEnds:    make([]int64, len(a.Partitions)),
-		id:         a.TopicID,
+		Watermark: NewWatermark(len(a.Partitions), s.WatermarkDelay, s.IdleTimeout, reported, now),
+		watch:     watch{settings: s, assignment: a, id: a.TopicID},
+		health:    &health{},
+		index:     make(map[int32]int, len(a.Partitions)),
+		next:      slices.Clone(next),
+		ends:      slices.Clone(a.End),
+		logEnds:   make([]int64, len(a.Partitions)),
 	}
 	offsets := map[int32]kgo.Offset{}
 	for i, p := range a.Partitions {
@@ -222,10 +207,6 @@ func (r *Reader) failure(ctx context.Context, fetches kgo.Fetches) error {
 	return nil
 }
 
-func (r *Reader) explain(err error) error {
-	return r.settings.Connection.Explain(err, Doing{Operation: "Read", Topic: r.assignment.Topic})
-}
-
 // ErrDataLoss is returned when records that were to be read are gone.
 var ErrDataLoss = errors.New("data loss")
 
@@ -272,31 +253,20 @@ func (r *Reader) Tend(ctx context.Context) error {
 		r.asked = now
 		r.askSilent(ctx, silent)
 	}
-	if since := now.Sub(r.checked); since >= topicCheck || r.doubtful && since >= askInterval {
-		r.checked, r.doubtful = now, false
-		_, err := r.checkTopic(ctx)
-		return err
-	}
-	return nil
+	return r.checkDue(ctx, now)
 }
 
 // askSilent asks for the ends of the silent partitions. No answer is no proof: they go on holding the watermark.
 func (r *Reader) askSilent(ctx context.Context, silent []int) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	ends, err := r.admin.ListCommittedOffsets(ctx, r.assignment.Topic)
-	if err != nil {
-		slog.Debug("the ends of silent partitions are not known", "topic", r.assignment.Topic, "error", err)
-		return
-	}
+	ends := r.stableEnds(ctx)
 	now := time.Now()
 	for _, i := range silent {
-		end, ok := ends.Lookup(r.assignment.Topic, r.assignment.Partitions[i])
-		if !ok || end.Err != nil {
+		end, ok := ends[i]
+		if !ok {
 			continue
 		}
-		r.logEnds[i] = end.Offset
-		if end.Offset <= r.next[i] {
+		r.logEnds[i] = end
+		if end <= r.next[i] {
 			r.Watermark.CaughtUp(i, now)
 		}
 	}
@@ -326,69 +296,6 @@ func (r *Reader) fixEnds(ctx context.Context) error {
 	return nil
 }
 
-// checkTopic fails if the topic has partitions that nobody reads, if it is another one by now, and if it is gone:
-// the client waits for ever for a topic to come back. A broker that has just started may not know its topics yet,
-// so it has to be gone for the retry timeout. It tells whether the topic is there, and the same.
-func (r *Reader) checkTopic(ctx context.Context) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
-	defer cancel()
-	name, limit := r.assignment.Topic, r.settings.Connection.retryTimeout()
-	topic, err := r.settings.Connection.describe(ctx, r.admin, name)
-	switch {
-	case errors.Is(err, ErrNoTopic):
-		if r.missing.IsZero() {
-			r.missing = time.Now()
-		}
-		if time.Since(r.missing) < limit {
-			return false, nil
-		}
-		return false, gaveUp(err, limit)
-	case err != nil:
-		slog.Debug("the topic could not be looked at", "topic", name, "error", err)
-		return false, nil
-	}
-	r.missing = time.Time{}
-	id := TopicID(topic.ID)
-	if !SameID(r.id, id) {
-		return false, r.recreated(id)
-	}
-	r.id = cmp.Or(r.id, id)
-	if n := len(topic.Partitions); n > r.assignment.Total {
-		return false, fmt.Errorf("topic %s now has %d partitions, this run began with %d and does not read the new ones; run again", name, n, r.assignment.Total)
-	}
-	return true, nil
-}
-
-// recreated says that the topic has another id by now.
-func (r *Reader) recreated(id string) error {
-	return fmt.Errorf("topic %s was deleted and made again while it was read: it was of id %s, and is of %s now, where its offsets mean other records; run again with another --table",
-		r.assignment.Topic, r.id, id)
-}
-
 // CommitOffsets tells the consumer group how far the pipeline has come, for tools that show lag; at most once a
 // second, and in the background. The offsets are never read back: the table knows how far it is.
-func (r *Reader) CommitOffsets() {
-	if r.settings.Group == "" || time.Since(r.committed) < commitInterval {
-		return
-	}
-	r.committed = time.Now()
-	offsets := kadm.Offsets{}
-	for i, p := range r.assignment.Partitions {
-		offsets.AddOffset(r.assignment.Topic, p, r.next[i], -1)
-	}
-	go func() {
-		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-		defer cancel()
-		err := crashpoint.Reach(crashpoint.BeforeGroupCommit)
-		if err == nil {
-			err = commitOffsets(ctx, r.admin, r.settings.Group, offsets)
-		}
-		if err != nil && !errors.Is(err, kgo.ErrClientClosed) {
-			level := slog.LevelDebug
-			if r.complaints.due("commit") {
-				level = slog.LevelWarn
-			}
-			slog.Log(ctx, level, "offsets for lag tools were not committed", "group", r.settings.Group, "error", err)
-		}
-	}()
-}
+func (r *Reader) CommitOffsets() { r.commitOffsets(r.next) }
