@@ -77,7 +77,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 				Format: s.Format, Registry: schemas,
 				ClockSkew: s.ClockSkew, Window: s.Window, AllowedLateness: s.AllowedLateness,
 			},
-			Bundle: bundle,
+			Bundle: bundle, Pause: pause(s),
 			Whole:  whole(s),
 		},
 	}

@@ -23,7 +23,7 @@ var byLauncher = []string{
 
 // What means nothing within a template.
 var elsewhere = []string{
-	"endpoint", "environment", "environment-config", "parallelism", "checkpoint-interval", "runner-option", "flink-rest", "async",
+	"endpoint", "environment", "environment-config", "parallelism", "checkpoint-interval", "poll-interval", "runner-option", "flink-rest", "async",
 	"metrics-listen", "worker-binary", "dry-run", "source", "expansion-service",
 }
 

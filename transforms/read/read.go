@@ -23,7 +23,7 @@ type Config struct {
 	Reader kafka.ReaderSettings
 	Decode DecodeSettings
 	Bundle time.Duration // how long a bundle reads before its output goes on
-	Pause  time.Duration // what the runner lets pass between bundles of a reader
+	Pause  time.Duration // how long a reader that has caught up waits for its next bundle; 0: bundles follow each other
 	Whole  bool          // each assignment is read to its end in one bundle, for a runner that resumes none
 }
 
@@ -137,7 +137,7 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 	if err != nil {
 		return sdf.StopProcessing(), err
 	}
-	err = read(ctx, r, f.decoder, a, f.Config.Bundle, emit, reject, func(c kafka.Claim) bool { return rt.TryClaim(c) })
+	err = read(ctx, r, f.decoder, a, f.Config, emit, reject, func(c kafka.Claim) bool { return rt.TryClaim(c) })
 	if err != nil {
 		r.Close()
 		if errors.Is(err, errSplit) {
@@ -152,14 +152,23 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 		_, _, err := rt.TrySplit(0) // nothing is left to resume
 		return sdf.StopProcessing(), err
 	}
+	behind := r.Lag() > 0
 	r.Park()
+	if behind {
+		return sdf.ResumeProcessingIn(0), nil
+	}
 	return sdf.ResumeProcessingIn(f.Config.Pause), nil
 }
 
-// read reads chunks for some time, or to the end, and claims each before it is decoded.
-func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, long time.Duration, emit func(click.Batch), reject func(click.Reject), claim func(kafka.Claim) bool) error {
+// read reads chunks for as long as a bundle lasts, or to the end, and claims each before it is decoded. Where bundles do
+// not follow each other, it reads no longer than until it has caught up: the runner keeps no state while a bundle lasts.
+func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, cfg Config, emit func(click.Batch), reject func(click.Reject), claim func(kafka.Claim) bool) error {
 	done := progress.Of(a.Pipeline)
-	for end := time.Now().Add(long); time.Now().Before(end) && !r.Done(); {
+	some := false
+	for end := time.Now().Add(cfg.Bundle); time.Now().Before(end) && !r.Done(); {
+		if some && cfg.Pause > 0 && r.Lag() == 0 {
+			break
+		}
 		if ctx.Err() != nil { // the job was cancelled; polls would return at once, for as long as the bundle lasts
 			return context.Cause(ctx)
 		}
@@ -167,6 +176,7 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 			if !claim(kafka.Claim{Index: c.Index, Next: c.Next}) {
 				return errSplit
 			}
+			some = true
 			b, skipped, err := d.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
 				done.Rejected(x.Fault.Reason)
 				reject(x)
@@ -213,7 +223,7 @@ func (f *ReadWholeFn) ProcessElement(ctx context.Context, a kafka.Assignment, em
 	}
 	defer r.Close()
 	for !r.Done() {
-		err := read(ctx, r, f.decoder, a, f.Config.Bundle, emit, reject, func(kafka.Claim) bool { return true })
+		err := read(ctx, r, f.decoder, a, f.Config, emit, reject, func(kafka.Claim) bool { return true })
 		if err != nil {
 			return err
 		}
