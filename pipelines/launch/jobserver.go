@@ -18,6 +18,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"clickstream/io/flink"
 	"clickstream/io/yamlfile"
 )
 
@@ -44,7 +45,7 @@ func (s JobServer) Reach(ctx context.Context) error {
 	}
 	ctx, done := context.WithTimeout(ctx, reachable)
 	defer done()
-	return flinkREST(s.FlinkREST).reach(ctx)
+	return flink.REST(s.FlinkREST).Reach(ctx)
 }
 
 // check asks the job service which options it knows: those of the runner are among them. What it does not know it
@@ -104,7 +105,7 @@ func (s JobServer) Run(ctx context.Context, name string, p *beam.Pipeline) error
 		return err
 	}
 	defer closeClient()
-	j := job{name: name, runner: s.Runner, graph: p, options: maps.Clone(s.Options), flink: flinkREST(s.FlinkREST)}
+	j := job{name: name, runner: s.Runner, graph: p, options: maps.Clone(s.Options), flink: flink.REST(s.FlinkREST)}
 	j.options["job_name"] = name
 	if s.IsHere() {
 		if err := prepareHere(); err != nil {

@@ -22,6 +22,8 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/runners/universal/runnerlib"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/types/known/structpb"
+
+	"clickstream/io/flink"
 )
 
 // ErrCancelled is returned when a pipeline was stopped before its end.
@@ -34,7 +36,7 @@ type job struct {
 	graph   *beam.Pipeline
 	workers environment
 	options map[string]any // of the runner, by their names in Beam; values as in JSON
-	flink   flinkREST      // empty where it is not Flink, or not known
+	flink   flink.REST     // empty where it is not Flink, or not known
 }
 
 // submitHere runs j on the job service behind client, with workers in this process, until it ends. If ctx ends
@@ -66,7 +68,7 @@ func submit(ctx context.Context, client jobpb.JobServiceClient, j job) error {
 	defer done(nil)
 	if j.flink != "" {
 		go func() {
-			if j.flink.finished(following, j.name) == nil {
+			if _, err := j.flink.Await(following, j.name, finished); err == nil {
 				done(errDone)
 			}
 		}()
@@ -80,6 +82,8 @@ func submit(ctx context.Context, client jobpb.JobServiceClient, j job) error {
 	}
 	return err
 }
+
+func finished(j flink.Job) bool { return j.State == "FINISHED" }
 
 // errDone ends the following of a job whose runner itself has said that it is done.
 var errDone = errors.New("the job is done")
@@ -165,7 +169,7 @@ func said(err error) error {
 func (j *job) cancel(ctx context.Context, client jobpb.JobServiceClient, id string) {
 	if j.flink != "" {
 		submitted, done := context.WithTimeout(ctx, time.Minute)
-		err := j.flink.cancel(submitted, j.name)
+		err := j.flink.Cancel(submitted, j.name)
 		done()
 		if err == nil {
 			return

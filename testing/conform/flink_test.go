@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clickstream/io/flink"
 	"clickstream/testing/kafkatest"
 )
 
@@ -146,10 +147,10 @@ func (c *stream) follow(more ...string) *process {
 	c.Cleanup(func() {
 		run.interrupt()
 		<-run.ended
-		if id, err := run.job(context.WithoutCancel(c.ctx)); err == nil {
+		if name, err := run.job(context.WithoutCancel(c.ctx)); err == nil {
 			ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), time.Minute)
 			defer cancel()
-			assert.NoError(c, flink(c.runner.rest).cancel(ctx, id))
+			assert.NoError(c, c.runner.cancel(ctx, name))
 		}
 	})
 	return run
@@ -158,12 +159,15 @@ func (c *stream) follow(more ...string) *process {
 // of returns Flink's job of a run.
 func (c *stream) of(run *process) string {
 	c.Helper()
-	id, err := run.job(c.ctx)
+	name, err := run.job(c.ctx)
 	require.NoError(c, err)
-	job, err := flink(c.runner.rest).job(c.ctx, id)
+	jobs, err := c.flink().Await(c.ctx, name, flink.Job.Known)
 	require.NoError(c, err)
-	return job.JID
+	return jobs[0].JID
 }
+
+// flink is where the job's own runner answers.
+func (c *stream) flink() flink.REST { return flink.REST(c.runner.rest) }
 
 // eventually waits until a condition holds, while the runs go on.
 func (c *stream) eventually(what string, condition func() bool) {
@@ -177,7 +181,7 @@ func (c *stream) checkpointed(run *process, n int) {
 	job := c.of(run)
 	completed := func() int {
 		var checkpoints struct{ Counts struct{ Completed int } }
-		require.NoError(c, flink(c.runner.rest).ask(c.ctx, http.MethodGet, "/jobs/"+job+"/checkpoints", nil, &checkpoints))
+		require.NoError(c, c.flink().Ask(c.ctx, http.MethodGet, "/jobs/"+job+"/checkpoints", nil, &checkpoints))
 		return checkpoints.Counts.Completed
 	}
 	begin := completed()
@@ -212,7 +216,7 @@ func (c *stream) savepoint(run *process) string {
 	var trigger struct {
 		ID string `json:"request-id"`
 	}
-	require.NoError(c, flink(c.runner.rest).ask(c.ctx, http.MethodPost, path, map[string]any{"cancel-job": true}, &trigger))
+	require.NoError(c, c.flink().Ask(c.ctx, http.MethodPost, path, map[string]any{"cancel-job": true}, &trigger))
 	var state struct {
 		Status    struct{ ID string }
 		Operation struct {
@@ -221,7 +225,7 @@ func (c *stream) savepoint(run *process) string {
 		}
 	}
 	c.eventually("there is no savepoint", func() bool {
-		require.NoError(c, flink(c.runner.rest).ask(c.ctx, http.MethodGet, path+"/"+trigger.ID, nil, &state))
+		require.NoError(c, c.flink().Ask(c.ctx, http.MethodGet, path+"/"+trigger.ID, nil, &state))
 		return state.Status.ID == "COMPLETED"
 	})
 	require.NotEmpty(c, state.Operation.Location, "the savepoint failed: %v", state.Operation.Cause)
@@ -239,7 +243,7 @@ func (c *stream) restored(run *process, path string) {
 			}
 		}
 	}
-	require.NoError(c, flink(c.runner.rest).ask(c.ctx, http.MethodGet, "/jobs/"+c.of(run)+"/checkpoints", nil, &checkpoints))
+	require.NoError(c, c.flink().Ask(c.ctx, http.MethodGet, "/jobs/"+c.of(run)+"/checkpoints", nil, &checkpoints))
 	assert.Equal(c, path, checkpoints.Latest.Restored.ExternalPath)
 }
 
@@ -280,14 +284,14 @@ func (c *stream) loseTaskManager(run *process, dir string) {
 	var before struct {
 		Vertices []struct{ ID string }
 	}
-	require.NoError(c, flink(c.runner.rest).ask(c.ctx, http.MethodGet, "/jobs/"+job, nil, &before))
+	require.NoError(c, c.flink().Ask(c.ctx, http.MethodGet, "/jobs/"+job, nil, &before))
 	require.NotEmpty(c, before.Vertices)
 	var tasks struct {
 		Managers []struct {
 			ID string `json:"taskmanager-id"`
 		} `json:"taskmanagers"`
 	}
-	require.NoError(c, flink(c.runner.rest).ask(c.ctx, http.MethodGet, "/jobs/"+job+"/vertices/"+before.Vertices[0].ID+"/taskmanagers", nil, &tasks))
+	require.NoError(c, c.flink().Ask(c.ctx, http.MethodGet, "/jobs/"+job+"/vertices/"+before.Vertices[0].ID+"/taskmanagers", nil, &tasks))
 	require.NotEmpty(c, tasks.Managers)
 	pid := taskManager(c.T, dir, tasks.Managers[0].ID)
 	require.NoError(c, syscall.Kill(pid, syscall.SIGKILL))
@@ -297,7 +301,7 @@ func (c *stream) loseTaskManager(run *process, dir string) {
 	})
 	c.eventually("Flink does not notice", func() bool {
 		var failures struct{ ExceptionHistory struct{ Entries []any } }
-		require.NoError(c, flink(c.runner.rest).ask(c.ctx, http.MethodGet, "/jobs/"+job+"/exceptions", nil, &failures))
+		require.NoError(c, c.flink().Ask(c.ctx, http.MethodGet, "/jobs/"+job+"/exceptions", nil, &failures))
 		return len(failures.ExceptionHistory.Entries) > 0
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"clickstream/io/crashpoint"
+	"clickstream/io/flink"
 )
 
 // play is a case that is played on a runner, in some way.
@@ -171,11 +172,11 @@ func (p *play) cancel(ctx context.Context, run *process) error {
 	if p.runner.rest == "" {
 		return nil
 	}
-	id, err := run.job(ctx)
+	name, err := run.job(ctx)
 	if err != nil {
 		return err
 	}
-	return flink(p.runner.rest).cancel(ctx, id)
+	return p.runner.cancel(ctx, name)
 }
 
 // leaveJob kills the run once its job runs, and starts it again beside the job, which nobody has told. Two runs on one
@@ -186,11 +187,11 @@ func (p *play) leaveJob(ctx context.Context, follow bool) error {
 		return err
 	}
 	defer run.kill()
-	id, err := run.job(ctx)
+	name, err := run.job(ctx)
 	if err != nil {
 		return err
 	}
-	if _, err := flink(p.runner.rest).job(ctx, id); err != nil {
+	if _, err := flink.REST(p.runner.rest).Await(ctx, name, flink.Job.Known); err != nil {
 		return err
 	}
 	run.kill()

@@ -95,7 +95,8 @@ func (p *process) read(log io.Reader) {
 	_, _ = io.Copy(io.Discard, log) // a line that was too long
 }
 
-// job waits until the runner has taken the run's job, and returns its id there.
+// job waits until the runner has taken the run's job, and returns its name, with which the job's id at Beam's job service
+// begins.
 func (p *process) job(ctx context.Context) (string, error) {
 	select {
 	case <-p.hasJob:
@@ -108,7 +109,8 @@ func (p *process) job(ctx context.Context) (string, error) {
 	if p.id == "" {
 		return "", fmt.Errorf("the run ended without a job: %s", strings.Join(p.complain, "\n"))
 	}
-	return p.id, nil
+	name, _, _ := strings.Cut(p.id, "_")
+	return name, nil
 }
 
 // succeeds waits for the end, which is to be a good one.

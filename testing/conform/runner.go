@@ -1,9 +1,12 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"strings"
+
+	"clickstream/io/flink"
 )
 
 // runner is one that the cases run on, with where its workers are.
@@ -22,6 +25,16 @@ func (r runner) bounded() bool { return r.flag == "spark" }
 
 // apart tells whether the workers are other processes than the run.
 func (r runner) apart() bool { return r.environment != "" && r.environment != "loopback" }
+
+// cancel ends a job of Flink's, if it has not ended, and waits until it has.
+func (r runner) cancel(ctx context.Context, name string) error {
+	rest := flink.REST(r.rest)
+	if err := rest.Cancel(ctx, name); err != nil {
+		return err
+	}
+	_, err := rest.Await(ctx, name, flink.Job.Over)
+	return err
+}
 
 // The variables that say where the runners are that scripts/components/runners has started.
 const (
