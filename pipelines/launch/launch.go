@@ -100,6 +100,9 @@ func start(ctx context.Context, client jobpb.JobServiceClient, j job) (string, e
 	if err != nil {
 		return "", fmt.Errorf("build the pipeline: %w", err)
 	}
+	if err := resolveForeign(ctx, edges); err != nil {
+		return "", err
+	}
 	env, err := graphx.CreateEnvironment(ctx, j.workers.urn, func(context.Context) string { return j.workers.config })
 	if err != nil {
 		return "", fmt.Errorf("describe the pipeline's environment: %w", err)

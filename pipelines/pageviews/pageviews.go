@@ -8,6 +8,7 @@ import (
 	"clickstream/pipelines/launch"
 	"clickstream/transforms/count"
 	"clickstream/transforms/deadletter"
+	"clickstream/transforms/kafkaio"
 	"clickstream/transforms/read"
 	"clickstream/transforms/store"
 )
@@ -19,6 +20,7 @@ type Plan struct {
 	Readers     int // that share the extent
 	Runner      launch.Runner
 	Read        read.Config
+	KafkaIO     *kafkaio.Config // reads in place of our own reader, where it is not nil
 	DeadLetters deadletter.Config
 	Count       count.Config
 	Store       store.Config
@@ -31,9 +33,25 @@ type Plan struct {
 //	      └ counts per window and page, within each bundle
 //	          └ merged per window and shard
 //	              └ the table
-func Build(s beam.Scope, p Plan) {
-	clicks, rejects := read.Clicks(s, p.Read, p.Extent.Divide(p.Pipeline, p.Readers))
+//
+// It fails if another reader than our own cannot be had.
+func Build(s beam.Scope, p Plan) error {
+	clicks, rejects, err := fetch(s, p)
+	if err != nil {
+		return err
+	}
 	deadletter.Write(s, p.DeadLetters, rejects)
 	counts := count.PerPage(s, p.Count, clicks)
 	store.Windows(s, p.Store, counts)
+	return nil
+}
+
+// fetch reads the extent of p: a PCollection<click.Batch>, and a PCollection<click.Reject> of what is to be none.
+func fetch(s beam.Scope, p Plan) (clicks, rejects beam.PCollection, err error) {
+	readers := p.Extent.Divide(p.Pipeline, p.Readers)
+	if p.KafkaIO != nil {
+		return kafkaio.Clicks(s, *p.KafkaIO, readers)
+	}
+	clicks, rejects = read.Clicks(s, p.Read, readers)
+	return clicks, rejects, nil
 }

@@ -35,6 +35,9 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	if err := by.Reach(ctx); err != nil {
 		return Plan{}, err
 	}
+	if err := reachKafkaIO(ctx, s); err != nil {
+		return Plan{}, err
+	}
 	schemas := registry.Settings{URL: s.Registry, RetryTimeout: s.Kafka.RetryTimeout}
 	if s.Format == "avro" {
 		if err := ping(ctx, schemas); err != nil {
@@ -102,6 +105,10 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	}
 	if !final.IsZero() {
 		p.Read.Decode.Final = final.UnixMilli()
+	}
+	p.KafkaIO = kafkaIO(s, p)
+	if err := p.startKafkaIO(ctx, admin); err != nil {
+		return Plan{}, errors.Join(err, t.Close())
 	}
 	// From the start, so that tools that show lag never find the group missing.
 	if err := kafka.CommitGroup(ctx, admin, s.Group, s.Topic, p.Extent.Partitions, p.Extent.Start); err != nil {

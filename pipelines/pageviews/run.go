@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 
 	"clickstream/io/kafka"
+	"clickstream/pipelines/launch"
 	"clickstream/transforms/progress"
 	"clickstream/transforms/store"
 	"clickstream/transforms/teardown"
@@ -21,9 +22,16 @@ import (
 func Run(ctx context.Context, p Plan) error {
 	defer kafka.CloseParked(p.Pipeline)
 	graph, scope := beam.NewPipelineWithRoot()
-	Build(scope, p)
-	err := p.Runner.Run(ctx, "clickstream-pageviews-"+p.Pipeline[:8], graph)
+	err := Build(scope, p)
+	if err != nil {
+		p.endKafkaIO(ctx)
+		return err
+	}
+	err = p.Runner.Run(ctx, "clickstream-pageviews-"+p.Pipeline[:8], graph)
 	store.Settle()
+	if !errors.Is(err, launch.ErrLeft) {
+		p.endKafkaIO(ctx)
+	}
 	if closeErr := teardown.End(p.Pipeline); err == nil {
 		err = closeErr
 	}

@@ -35,13 +35,33 @@ func (r *Run) checkSource(c *checks) {
 	if !r.Start.Time.IsZero() && !r.Until.Time.IsZero() && !r.Start.Time.Before(r.Until.Time) {
 		c.add("--start %s is not before --until %s; nothing would be read", r.Start, r.Until)
 	}
-	if r.Source == "kafkaio" {
-		c.add("--source kafkaio is not available yet; use --source native")
-	}
+	r.checkKafkaIO(c)
 	c.number("readers", r.Readers, 1, 1024, "")
 	if r.Readers > 1 && (r.Runner == "prism" || r.Runner == "direct") {
 		// On Prism the readers' watermarks overwrite one another: what a slow one reads would be too late.
 		c.add("--readers is %d; --runner %s takes one, which reads every partition", r.Readers, r.Runner)
+	}
+}
+
+// checkKafkaIO checks what reading by Java's KafkaIO needs. It has no end that fits: a number of records it spreads over
+// the partitions alike, and a time fails where no record follows it.
+func (r *Run) checkKafkaIO(c *checks) {
+	if r.Source != "kafkaio" {
+		if r.ExpansionService != "" {
+			c.add("--expansion-service %s is for --source kafkaio, and --source is %s; name kafkaio, or leave it out", r.ExpansionService, r.Source)
+		}
+		return
+	}
+	if r.ExpansionService == "" {
+		c.add("--expansion-service is missing; --source kafkaio needs the address of one that knows Java's KafkaIO, as localhost:8097")
+	} else {
+		c.address("expansion-service", r.ExpansionService, true)
+	}
+	if r.Runner != "flink" {
+		c.add("--source kafkaio is for --runner flink, and --runner is %s; name flink, or use --source native", r.Runner)
+	}
+	if r.Until.Word != Never {
+		c.add("--until is %s; --source kafkaio reads on without end: leave --until out, or use --source native", r.Until)
 	}
 }
 

@@ -45,16 +45,17 @@ func (k Kafka) Connection() kafka.Connection {
 //
 //nolint:lll // a setting is one line, its help included
 type Run struct {
-	Topic           string `name:"topic" help:"Topic to read." default:"events.clickstream.raw" group:"source"`
-	Group           string `name:"group" help:"Consumer group whose offsets are committed, for tools that show lag. What is read next is the table's to say." default:"clickstream-aggregator" group:"source"`
-	Format          string `name:"format" help:"How the records are written: ${enum}." enum:"avro,json" default:"avro" group:"source"`
-	Registry        string `name:"registry" help:"Schema registry (Confluent's API). Needed for avro." placeholder:"URL" group:"source"`
-	Start           Moment `name:"start" help:"Where to start when the table is new: latest, earliest, or an RFC 3339 time. A table that exists says itself (${default})." default:"latest" placeholder:"WHEN" group:"source"`
-	Until           Moment `name:"until" help:"Where to end: never, latest (the topic's ends as they are now), or an RFC 3339 time (${default})." default:"never" placeholder:"WHEN" group:"source"`
-	DeadLetterTopic string `name:"dead-letter-topic" help:"Topic of the records that could not be counted. It is made where it is missing." default:"events.clickstream.dlq" group:"source"`
-	OnDataLoss      string `name:"on-data-loss" help:"What to do when Kafka no longer has the records that are next: ${enum}." enum:"fail,warn" default:"fail" group:"source"`
-	Source          string `name:"source" help:"Who reads: native, or kafkaio (Java). Only native is available yet." enum:"native,kafkaio" default:"native" group:"source"`
-	Readers         int    `name:"readers" help:"Readers that share the partitions. Prism takes one, Flink as many as there are to be." default:"1" group:"source"`
+	Topic            string `name:"topic" help:"Topic to read." default:"events.clickstream.raw" group:"source"`
+	Group            string `name:"group" help:"Consumer group whose offsets are committed, for tools that show lag. What is read next is the table's to say." default:"clickstream-aggregator" group:"source"`
+	Format           string `name:"format" help:"How the records are written: ${enum}." enum:"avro,json" default:"avro" group:"source"`
+	Registry         string `name:"registry" help:"Schema registry (Confluent's API). Needed for avro." placeholder:"URL" group:"source"`
+	Start            Moment `name:"start" help:"Where to start when the table is new: latest, earliest, or an RFC 3339 time. A table that exists says itself (${default})." default:"latest" placeholder:"WHEN" group:"source"`
+	Until            Moment `name:"until" help:"Where to end: never, latest (the topic's ends as they are now), or an RFC 3339 time (${default})." default:"never" placeholder:"WHEN" group:"source"`
+	DeadLetterTopic  string `name:"dead-letter-topic" help:"Topic of the records that could not be counted. It is made where it is missing." default:"events.clickstream.dlq" group:"source"`
+	OnDataLoss       string `name:"on-data-loss" help:"What to do when Kafka no longer has the records that are next: ${enum}." enum:"fail,warn" default:"fail" group:"source"`
+	Source           string `name:"source" help:"Who reads: native, or kafkaio, which is Java's KafkaIO, on Flink alone and many times slower." enum:"native,kafkaio" default:"native" group:"source"`
+	ExpansionService string `name:"expansion-service" help:"Beam's expansion service that knows Java's KafkaIO, host:port. Needed for --source kafkaio." placeholder:"HOST:PORT" group:"source"`
+	Readers          int    `name:"readers" help:"Readers that share the partitions. Prism takes one, Flink as many as there are to be." default:"1" group:"source"`
 
 	Window          time.Duration `name:"window" help:"Length of the windows that are counted." default:"1m" group:"time"`
 	AllowedLateness time.Duration `name:"allowed-lateness" help:"How long after its end a window still takes clicks." default:"5m" group:"time"`
