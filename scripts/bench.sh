@@ -9,23 +9,30 @@
 # Or, with the same JSON topic in turns: ours on Prism beside ours on Flink and Spark (--runners), and beside the
 # reference job in Spark and in Flink SQL (--peers; testing/bench/peers has the jobs and their settings).
 #
-#   scripts/bench.sh [--runners] [--peers] [--events N] [--runs N] [--json FILE]
+#   scripts/bench.sh [--runners] [--peers] [--events N] [--runs N] [--json FILE] [--plot PREFIX]
+#
+# Or a job on Flink that catches up with a backlog and then goes on at 20,000 events/s: how long its checkpoints take,
+# and how fast they grow.
+#
+#   scripts/bench.sh --soak 1h [--backlog EVENTS] [--json FILE] [--plot PREFIX]
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case " $* " in *" --help "* | *" -h "*)
-	sed -n '2,12s/^# \{0,1\}//p' "$0"
+	sed -n '2,/^set/s/^# \{0,1\}//p' "$0"
 	exit 0
 	;;
 esac
-runners='' peers='' rest=()
+runners='' peers='' soak='' rest=()
 for word in "$@"; do
 	case $word in
 	--runners) runners=yes ;;
 	--peers) peers=yes ;;
+	--soak | --soak=*) soak=yes rest+=("$word") ;;
 	*) rest+=("$word") ;;
 	esac
 done
 if [ "$runners$peers" ]; then rest=(-rivals -json bench-rivals.json "${rest[@]}"); fi
+if [ "$soak" ]; then rest=(-json bench-soak.json "${rest[@]}"); fi
 if [ "$peers" ]; then
 	read -r -d '' spark delta flink kafka <<<"$("$root/scripts/components/fetch" spark-kafka delta-spark flink flink-kafka)" || true
 	python=$("$root/scripts/components/python") # which has Spark
@@ -33,14 +40,14 @@ if [ "$peers" ]; then
 	export BENCH_PEERS=$root/testing/bench/peers
 	export BENCH_SPARKPEER_PATH=$jars/*:$spark/*:$delta/* BENCH_FLINKPEER_PATH=$flink/lib/*:$kafka/*
 fi
-export BENCH_RUNNERS=$runners
+export BENCH_RUNNERS=${soak:+flink}${runners:+flink spark}
 # shellcheck disable=SC2016 # the variables are those of the inner shell
 "$root/scripts/components/with" bash -euc '
 	go build -C "$0" -o "$TMPDIR/clickstream" ./pipelines/clickstream
 	go build -C "$0" -o "$TMPDIR/bench" ./testing/bench
 	if [ "$BENCH_RUNNERS" ]; then
 		trap "$0/scripts/components/down --dir $TMPDIR/runners" EXIT
-		"$0/scripts/components/runners" --dir "$TMPDIR/runners" --heap 1024 flink spark >&2
+		"$0/scripts/components/runners" --dir "$TMPDIR/runners" --heap 1024 $BENCH_RUNNERS >&2
 		. "$TMPDIR/runners/env"
 	fi
 	"$TMPDIR/bench" -clickstream "$TMPDIR/clickstream" -brokers "$CLICKSTREAM_TEST_KAFKA" -registry "$CLICKSTREAM_TEST_REGISTRY" -json bench.json "$@"

@@ -19,8 +19,13 @@ import (
 // REST is the address of Flink's interface, as http://localhost:8081.
 type REST string
 
-// Job is what Flink says of a job. State is RUNNING, FINISHED and so on.
-type Job struct{ JID, Name, State string }
+// Job is what Flink says of a job.
+type Job struct {
+	JID   string
+	Name  string
+	State string // RUNNING, FINISHED and so on
+	Start int64  `json:"start-time"` // milliseconds since the epoch
+}
 
 // Over tells whether the job has come to its end.
 func (j Job) Over() bool {
@@ -30,19 +35,19 @@ func (j Job) Over() bool {
 // Known tells whether Flink answers questions about the job.
 func (j Job) Known() bool { return j.State != "INITIALIZING" }
 
-// Jobs returns the jobs of a name.
+// Jobs returns the jobs whose names begin with name.
 func (r REST) Jobs(ctx context.Context, name string) ([]Job, error) {
 	var all struct{ Jobs []Job }
 	if err := r.Ask(ctx, http.MethodGet, "/jobs/overview", nil, &all); err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all.Jobs, func(j Job) bool { return j.Name != name }), nil
+	return slices.DeleteFunc(all.Jobs, func(j Job) bool { return !strings.HasPrefix(j.Name, name) }), nil
 }
 
 // between is what passes between two questions for the same.
 const between = 200 * time.Millisecond
 
-// Await returns the jobs of a name once there are some, and are is true of each. A job service that was told of a job
+// Await returns the jobs whose names begin with name once there are some, and are is true of each. A job service that was told of a job
 // tells Flink seconds later. When ctx ends before, it returns an error, with what Flink failed to answer.
 func (r REST) Await(ctx context.Context, name string, are func(Job) bool) ([]Job, error) {
 	poll := time.NewTicker(between)

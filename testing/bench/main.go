@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -12,6 +13,7 @@ import (
 	"os/signal"
 	"time"
 
+	"clickstream/io/flink"
 	"clickstream/io/kafka"
 )
 
@@ -43,6 +45,9 @@ func run() error {
 		again       = flag.Int64("restart", restartEvents, "events that are read again by a restart; 0: not measured")
 		result      = flag.String("json", "", "file for the figures")
 		rivals      = flag.Bool("rivals", false, "measure, in place of all else, other runners and engines: those that the environment names")
+		soaking     = flag.Duration("soak", 0, "measure, in place of all else, a job on the Flink that the environment names, for that long at a steady rate")
+		backlog     = flag.Int64("backlog", 40_000_000, "events that the soaked job first catches up with")
+		plots       = flag.String("plot", "", "draw the figures of -rivals or -soak, too: where, and how their names begin")
 		only        = flag.String("fetch", "", "fetch this topic to its end, print how long that took, and exit")
 	)
 	flag.Parse()
@@ -55,23 +60,54 @@ func run() error {
 		return err
 	}
 	if *rivals {
-		return b.allRivals(ctx, *events, *result)
+		return b.allRivals(ctx, *events, *result, *plots)
+	}
+	if *soaking > 0 {
+		return b.soak(ctx, *backlog, *soaking, *result, *plots)
 	}
 	return b.all(ctx, *events, *again, *long, *result)
 }
 
-// allRivals measures other runners and engines, prints that, and writes it to a file if one is named.
-func (b *bench) allRivals(ctx context.Context, events int64, file string) error {
-	t := topic{Name: "bench-rivals-" + time.Now().UTC().Format("150405"), Format: "json", Pages: 1_000, Events: events}
-	if err := b.fill(ctx, t); err != nil {
-		return err
+// allRivals measures other runners and engines, prints that, writes it to a file if one is named, and draws it.
+func (b *bench) allRivals(ctx context.Context, events int64, file, plots string) error {
+	stamp := time.Now().UTC().Format("150405")
+	t := topic{Name: "bench-rivals-" + stamp, Format: "json", Pages: 1_000, Events: events}
+	few := topic{Name: "bench-few-" + stamp, Format: "json", Pages: 1_000, Events: 1_000}
+	for _, topic := range []topic{t, few} {
+		if err := b.fill(ctx, topic); err != nil {
+			return err
+		}
 	}
-	measured, err := b.measureRivals(ctx, t)
+	measured, err := b.measureRivals(ctx, t, few)
 	if err != nil {
 		return err
 	}
 	reportRivals(os.Stdout, measured)
+	if plots != "" {
+		if err := plotRivals(measured, plots); err != nil {
+			return err
+		}
+	}
 	return write(file, measured)
+}
+
+// soak measures a job on Flink for long, prints that, writes it to a file if one is named, and draws it.
+func (b *bench) soak(ctx context.Context, backlog int64, long time.Duration, file, plots string) error {
+	endpoint, rest := os.Getenv("CLICKSTREAM_TEST_FLINK"), flink.REST(os.Getenv("CLICKSTREAM_TEST_FLINK_REST"))
+	if endpoint == "" || rest == "" {
+		return errors.New("nobody says where Flink is: run scripts/bench.sh --soak")
+	}
+	s, err := b.measureSoak(ctx, rest, endpoint, backlog, steadyRate, long)
+	if err != nil {
+		return err
+	}
+	reportSoak(os.Stdout, s)
+	if plots != "" {
+		if err := plotSoak(s, plots); err != nil {
+			return err
+		}
+	}
+	return write(file, s)
 }
 
 // results is all that is measured.
