@@ -6,8 +6,8 @@
 #
 #   scripts/conform.sh [options]
 #
-#   --runners NAME,…     of prism, flink, flink-process, spark (all): flink has its workers in the run, flink-process
-#                        in processes that Flink starts
+#   --runners NAME,…     of prism, flink, flink-process, flink-kafkaio, spark (all): flink has its workers in the run,
+#                        flink-process in processes that Flink starts, and flink-kafkaio reads by Java's KafkaIO
 #   --cases NAME,…       some of the cases (all)
 #   --markdown FILE      write the table as Markdown, too
 #   --at-once N          cells that are played at once (3)
@@ -28,7 +28,7 @@
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 
-runners=prism,flink,flink-process,spark endpoint='' brokers='' registry=''
+runners=prism,flink,flink-process,flink-kafkaio,spark endpoint='' brokers='' registry=''
 args=("$@")
 while [ $# -gt 0 ]; do
 	case $1 in
@@ -76,6 +76,7 @@ trap 'exit 143' TERM
 start=()
 if [ -z "$endpoint" ]; then
 	case $runners in *flink*) start+=(flink) ;; esac
+	case $runners in *kafkaio*) start+=(expansion) ;; esac
 	case $runners in *spark*) start+=(spark) ;; esac
 fi
 if [ ${#start[@]} -gt 0 ]; then

@@ -124,7 +124,7 @@ fi
 
 printf '\n=== Flink and Spark\n'
 wait $runners || true
-scripts/components/runners --dir "$work/runners" --slots 8 flink spark >"$work/runners.log" 2>&1 &
+scripts/components/runners --dir "$work/runners" --slots 8 flink expansion spark >"$work/runners.log" 2>&1 &
 if fetched "Flink and Spark" $! "$work/runners.log" "the tests on Flink and Spark"; then
 	# shellcheck source=/dev/null
 	source "$work/runners/env"

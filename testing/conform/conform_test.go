@@ -17,7 +17,7 @@ import (
 	"clickstream/testing/kafkatest"
 )
 
-const howToRunners = "scripts/components/runners flink spark starts them and writes the file that sets it"
+const howToRunners = "scripts/components/runners flink expansion spark starts them and writes the file that sets it"
 
 // newSuite returns a suite on the real cluster, whose binary is built.
 func newSuite(t *testing.T) *suite {
@@ -36,11 +36,12 @@ func newSuite(t *testing.T) *suite {
 
 // TestRunnersConform plays every case on every runner.
 func TestRunnersConform(t *testing.T) {
-	for name, runners := range map[string][]string{"prism": {"prism"}, "runners": {"flink", "flink-process", "spark"}} {
+	for name, runners := range map[string][]string{"prism": {"prism"}, "runners": {"flink", "flink-process", "flink-kafkaio", "spark"}} {
 		t.Run(name, func(t *testing.T) {
 			if name == "runners" {
 				kafkatest.Named(t, flinkRESTVar, howToRunners)
 				kafkatest.Named(t, sparkVar, howToRunners)
+				kafkatest.Named(t, expansionVar, howToRunners)
 			}
 			s := newSuite(t)
 			goldens, err := load(nil)

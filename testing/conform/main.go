@@ -44,7 +44,7 @@ func run() error {
 		brokers     = flag.String("brokers", "localhost:9092", "Kafka brokers")
 		schemas     = flag.String("registry", "", "schema registry's URL")
 		clickstream = flag.String("clickstream", "", "path of a clickstream binary that was built with -tags crash")
-		runners     = flag.String("runners", "prism,flink,flink-process,spark", "runners, separated by commas")
+		runners     = flag.String("runners", "prism,flink,flink-process,flink-kafkaio,spark", "runners, separated by commas")
 		cases       = flag.String("cases", "", "names of cases, separated by commas; all without it")
 		markdown    = flag.String("markdown", "", "file for the table as Markdown")
 		atOnce      = flag.Int("at-once", 3, "cells that are played at once")

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // process is a run, in a process of its own.
@@ -38,15 +39,18 @@ func (s *suite) command(ctx context.Context, words ...string) *exec.Cmd {
 
 // start starts a run that reads to the topic's end, or goes on.
 func (p *play) start(ctx context.Context, follow bool, env []string, more ...string) (*process, error) {
-	g, until := p.golden, "latest"
+	g, until, idle := p.golden, "latest", p.golden.idle
 	if follow {
 		until = "never"
+	}
+	if p.runner.endless() {
+		idle = time.Second // what a read closes at the topic's end, the clock closes here
 	}
 	words := append([]string{
 		"run", "--log-format", "json", "--log-level", "debug", "--topic", p.topic.name, "--group", p.topic.name,
 		"--dead-letter-topic", p.topic.letters(), "--format", g.format, "--start", "earliest", "--until", until,
 		"--window", g.window.String(), "--watermark-delay", g.delay.String(), "--allowed-lateness", g.lateness.String(),
-		"--clock-skew", g.skew.String(), "--idle-timeout", g.idle.String(), "--checkpoint-interval", "1s",
+		"--clock-skew", g.skew.String(), "--idle-timeout", idle.String(), "--checkpoint-interval", "1s",
 		"--table", p.table, "--shards", fmt.Sprint(g.shards),
 	}, p.runner.flags()...)
 	return launch(p.command(ctx, append(words, more...)...), env)

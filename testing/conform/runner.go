@@ -17,11 +17,15 @@ type runner struct {
 	rest        string // URL of Flink's own interface, where it is known
 	environment string // loopback where it is empty
 	config      string // --environment-config; of process, the program is made for each run
+	expansion   string // the expansion service, where Java's KafkaIO reads; none for our own reader
 	more        []string
 }
 
 // bounded tells whether the runner only runs what ends.
 func (r runner) bounded() bool { return r.flag == "spark" }
+
+// endless tells whether what the runner runs has no end of its own: reads are follows there.
+func (r runner) endless() bool { return r.expansion != "" }
 
 // apart tells whether the workers are other processes than the run.
 func (r runner) apart() bool { return r.environment != "" && r.environment != "loopback" }
@@ -41,16 +45,18 @@ const (
 	flinkVar     = "CLICKSTREAM_TEST_FLINK"
 	flinkRESTVar = "CLICKSTREAM_TEST_FLINK_REST"
 	sparkVar     = "CLICKSTREAM_TEST_SPARK"
+	expansionVar = "CLICKSTREAM_TEST_EXPANSION"
 )
 
 // runnersOf returns the runners of those names. own, where it has an endpoint, is the user's, in place of those that
 // the environment names.
 func runnersOf(names []string, own runner) ([]runner, error) {
-	flink, rest, spark := os.Getenv(flinkVar), os.Getenv(flinkRESTVar), os.Getenv(sparkVar)
+	flink, rest, spark, expansion := os.Getenv(flinkVar), os.Getenv(flinkRESTVar), os.Getenv(sparkVar), os.Getenv(expansionVar)
 	known := []runner{
 		{name: "prism", flag: "prism"},
 		{name: "flink", flag: "flink", endpoint: flink, rest: rest, more: []string{"--readers", "2", "--parallelism", "2"}},
 		{name: "flink-process", flag: "flink", endpoint: flink, rest: rest, environment: "process"},
+		{name: "flink-kafkaio", flag: "flink", endpoint: flink, rest: rest, expansion: expansion, more: []string{"--readers", "2", "--parallelism", "2"}},
 		{name: "spark", flag: "spark", endpoint: spark},
 	}
 	var all []runner
@@ -63,7 +69,7 @@ func runnersOf(names []string, own runner) ([]runner, error) {
 		}
 		switch {
 		case found == nil:
-			return nil, fmt.Errorf("there is no runner %q: name some of prism, flink, flink-process, spark", name)
+			return nil, fmt.Errorf("there is no runner %q: name some of prism, flink, flink-process, flink-kafkaio, spark", name)
 		case found.flag == "prism":
 		case own.endpoint != "" && found.name != found.flag:
 			return nil, fmt.Errorf("runner %s is for clusters of this machine; with --endpoint name flink or spark, and say by --environment where the workers are", name)
@@ -73,6 +79,8 @@ func runnersOf(names []string, own runner) ([]runner, error) {
 			found.endpoint, found.rest, found.environment, found.config = own.endpoint, own.rest, own.environment, own.config
 		case found.endpoint == "":
 			return nil, fmt.Errorf("nobody says where %s is: name its job service by --endpoint; scripts/conform.sh starts one without it", found.flag)
+		case found.name == "flink-kafkaio" && expansion == "":
+			return nil, fmt.Errorf("nobody says where an expansion service is that knows KafkaIO: %s has to; scripts/conform.sh starts one", expansionVar)
 		}
 		all = append(all, *found)
 	}
@@ -85,6 +93,9 @@ func (r runner) flags() []string {
 		return nil
 	}
 	flags := append([]string{"--runner", r.flag, "--endpoint", r.endpoint}, r.more...)
+	if r.expansion != "" {
+		flags = append(flags, "--source", "kafkaio", "--expansion-service", r.expansion)
+	}
 	if r.rest != "" {
 		flags = append(flags, "--flink-rest", r.rest)
 	}
