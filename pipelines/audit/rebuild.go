@@ -13,6 +13,7 @@ import (
 
 	"clickstream/io/kafka"
 	"clickstream/io/table"
+	"clickstream/io/version"
 	"clickstream/pipelines/settings"
 	"clickstream/transforms/click"
 )
@@ -57,7 +58,7 @@ func Rebuild(ctx context.Context, s *settings.TableRebuild, tell func(read, of i
 	if !s.DryRun {
 		if r.into, err = table.Open(ctx, table.Settings{
 			Path: s.Audit.Table, Format: source.of.Format, Topic: source.of.Topic, Cluster: source.of.Cluster, TopicID: source.of.TopicID,
-			Window: source.of.Window, Shards: source.of.Shards, Version: settings.Version(),
+			Window: source.of.Window, Shards: source.of.Shards, Version: version.Own(),
 		}); err != nil {
 			return nil, err
 		}

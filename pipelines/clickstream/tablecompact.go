@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"clickstream/io/table"
+	"clickstream/io/version"
 	"clickstream/pipelines/settings"
 )
 
@@ -40,7 +41,7 @@ func (c *tableCompactCommand) Run(ctx context.Context, w io.Writer) error {
 	var files, made, before, after int64
 	for done, err := range table.Compact(ctx, s.Table, table.Compaction{
 		Into: into, Lateness: s.AllowedLateness, Span: table.Span{From: s.From.Time, To: s.To.Time},
-		DryRun: s.DryRun, Version: settings.Version(),
+		DryRun: s.DryRun, Version: version.Own(),
 	}) {
 		if err != nil {
 			return err

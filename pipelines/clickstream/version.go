@@ -7,14 +7,14 @@ import (
 
 	kongcompletion "github.com/jotaen/kong-completion"
 
-	"clickstream/pipelines/settings"
+	"clickstream/io/version"
 )
 
 type versionCommand struct{}
 
 // Run runs the command.
 func (versionCommand) Run(w io.Writer) error {
-	_, err := fmt.Fprintf(w, "clickstream %s (%s, %s/%s)\n", settings.Version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+	_, err := fmt.Fprintf(w, "clickstream %s (%s, %s/%s)\n", version.Own(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 	return err
 }
 

@@ -232,6 +232,9 @@ func follow(ctx context.Context, client jobpb.JobServiceClient, job string) erro
 // cause returns the innermost cause of an error of Beam's: the line that one of our steps returned, or that an exception
 // of Java's says. The rest names plans, instructions, steps and Java's methods.
 func cause(text string) string {
+	if lacks := unknownStep.FindString(text); lacks != "" {
+		return "the worker is another program than the one that submits the job (" + lacks + "); start the workers with that one"
+	}
 	lines := strings.Split(strings.TrimSpace(text), "\n")
 	for i := len(lines) - 1; i > 0; i-- {
 		if line := strings.TrimSpace(lines[i]); line != "" && !javaFrame.MatchString(line) {
@@ -240,6 +243,9 @@ func cause(text string) string {
 	}
 	return strings.TrimSpace(lines[0])
 }
+
+// unknownStep is what a worker says that has no such step in it.
+var unknownStep = regexp.MustCompile(`external key not found [\w./]+`)
 
 // javaFrame is a line of Java's stack traces.
 var javaFrame = regexp.MustCompile(`^(at )?[\w$./]+(\.<init>)?\(([\w$]+\.\w+(:\d+)?|Native Method|Unknown Source)\)( ~?\[.*\])?$|^\.\.\. \d+ more$`)

@@ -9,6 +9,8 @@ import (
 func TestCause(t *testing.T) {
 	for text, want := range map[string]string{
 		"the disk is full": "the disk is full",
+		"java.lang.Exception: Error received\nexternal key not found clickstream/transforms/store.ReplaceFn\nFull error:": "the worker is another program than the one that submits the job " +
+			"(external key not found clickstream/transforms/store.ReplaceFn); start the workers with that one",
 		"process bundle failed for instruction 3\n\tcaused by:\nplan 1\n\tcaused by:\ntopic clicks is gone; run again\n": "topic clicks is gone; run again",
 		"org.apache.spark.SparkException: Only one SparkContext should be running in this JVM.\n" +
 			"org.apache.spark.api.java.JavaSparkContext.<init>(JavaSparkContext.scala:58)\n" +

@@ -5,10 +5,12 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 
 	"clickstream/io/kafka"
+	"clickstream/io/version"
 	"clickstream/pipelines/launch"
 	"clickstream/transforms/count"
 	"clickstream/transforms/deadletter"
 	"clickstream/transforms/kafkaio"
+	"clickstream/transforms/preflight"
 	"clickstream/transforms/read"
 	"clickstream/transforms/store"
 )
@@ -48,9 +50,13 @@ func Build(s beam.Scope, p Plan) error {
 
 // fetch reads the extent of p: a PCollection<click.Batch>, and a PCollection<click.Reject> of what is to be none.
 func fetch(s beam.Scope, p Plan) (clicks, rejects beam.PCollection, err error) {
-	readers := p.Extent.Divide(p.Pipeline, p.Readers)
+	assignments := p.Extent.Divide(p.Pipeline, p.Readers)
 	if p.KafkaIO != nil {
-		return kafkaio.Clicks(s, *p.KafkaIO, readers)
+		return kafkaio.Clicks(s, *p.KafkaIO, assignments)
+	}
+	readers := beam.Reshuffle(s, beam.CreateList(s, assignments))
+	if !p.Runner.IsHere() {
+		readers = preflight.Check(s, preflight.Config{Version: version.Own(), Table: p.Store.Table}, readers)
 	}
 	clicks, rejects = read.Clicks(s, p.Read, readers)
 	return clicks, rejects, nil

@@ -13,6 +13,7 @@ import (
 	"clickstream/io/kafka"
 	"clickstream/io/registry"
 	"clickstream/io/table"
+	"clickstream/io/version"
 	"clickstream/pipelines/settings"
 	"clickstream/transforms/count"
 	"clickstream/transforms/deadletter"
@@ -69,7 +70,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 		Extent:      source.extent,
 		Readers:     s.Readers,
 		Runner:      by,
-		DeadLetters: deadletter.Config{Pipeline: pipeline, Connection: connection, Topic: s.DeadLetterTopic, MaxBytes: source.maxDeadLetter, Version: settings.Version()},
+		DeadLetters: deadletter.Config{Pipeline: pipeline, Connection: connection, Topic: s.DeadLetterTopic, MaxBytes: source.maxDeadLetter, Version: version.Own()},
 		Count:       count.Config{Window: s.Window, AllowedLateness: s.AllowedLateness, Shards: s.Shards},
 		Read: read.Config{
 			Reader: kafka.ReaderSettings{
@@ -81,12 +82,12 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 				ClockSkew: s.ClockSkew, Window: s.Window, AllowedLateness: s.AllowedLateness,
 			},
 			Bundle: bundle, Pause: pause(s),
-			Whole:  whole(s),
+			Whole: whole(s),
 		},
 	}
 	p.Store = store.Config{Pipeline: p.Pipeline, Whole: p.Read.Whole, Table: table.Settings{
 		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: source.cluster, TopicID: source.extent.TopicID,
-		Window: s.Window, Shards: s.Shards, Version: settings.Version(), Writer: pipeline, Begin: source.extent.Begin(),
+		Window: s.Window, Shards: s.Shards, Version: version.Own(), Writer: pipeline, Begin: source.extent.Begin(),
 	}}
 	if s.Dataflow.DryRun {
 		return p, nil

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"clickstream/pipelines/settings"
+	"clickstream/io/version"
 	"clickstream/testing/kafkatest"
 	"clickstream/testing/oracle"
 	"clickstream/transforms/click"
@@ -72,7 +72,7 @@ func rejected(j *job, all map[string]reject) {
 		assert.Equal(j, map[string]string{
 			"reason": string(want.reason), "stage": want.stage, "topic": j.settings.Topic, "note": "is kept",
 			"partition": strconv.Itoa(int(rec.Partition)), "offset": strconv.FormatInt(rec.Offset, 10),
-			"timestamp": strconv.FormatInt(rec.Timestamp.UnixMilli(), 10), "version": settings.Version(),
+			"timestamp": strconv.FormatInt(rec.Timestamp.UnixMilli(), 10), "version": version.Own(),
 		}, l.dlq, names[string(rec.Value)])
 		counted[want.reason]++
 	}

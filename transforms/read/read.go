@@ -40,17 +40,16 @@ func init() {
 	}
 }
 
-// Clicks reads the assignments, each by a reader of its own, for as long as they say.
+// Clicks reads a PCollection<kafka.Assignment>, each by a reader of its own, for as long as they say.
 //
 // It returns a PCollection<click.Batch> and a PCollection<click.Reject>, both in the global window. A batch is
 // valid until the step that takes it returns.
-func Clicks(s beam.Scope, cfg Config, assignments []kafka.Assignment) (batches, rejects beam.PCollection) {
+func Clicks(s beam.Scope, cfg Config, assignments beam.PCollection) (batches, rejects beam.PCollection) {
 	s = s.Scope("read.Clicks")
-	readers := beam.Reshuffle(s, beam.CreateList(s, assignments))
 	if cfg.Whole {
-		return beam.ParDo2(s, &ReadWholeFn{Config: cfg}, readers)
+		return beam.ParDo2(s, &ReadWholeFn{Config: cfg}, assignments)
 	}
-	return beam.ParDo2(s, &ReadFn{Config: cfg}, readers)
+	return beam.ParDo2(s, &ReadFn{Config: cfg}, assignments)
 }
 
 // Estimator is the watermark as the runner sees it: that of the reader when the bundle began or, after it, ended.

@@ -1,10 +1,11 @@
-package settings
+// Package version says which program this is.
+package version
 
 import "runtime/debug"
 
-// Version returns the version of the program: that of its module where it was built as one, the commit
+// Own returns the version of the program: that of its module where it was built as one, the commit
 // otherwise, with + where files differ from it, or devel where neither is known.
-func Version() string {
+func Own() string {
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return "devel"
