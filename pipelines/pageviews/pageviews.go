@@ -51,12 +51,12 @@ func Build(s beam.Scope, p Plan) error {
 // fetch reads the extent of p: a PCollection<click.Batch>, and a PCollection<click.Reject> of what is to be none.
 func fetch(s beam.Scope, p Plan) (clicks, rejects beam.PCollection, err error) {
 	assignments := p.Extent.Divide(p.Pipeline, p.Readers)
-	if p.KafkaIO != nil {
-		return kafkaio.Clicks(s, *p.KafkaIO, assignments)
-	}
 	readers := beam.Reshuffle(s, beam.CreateList(s, assignments))
 	if !p.Runner.IsHere() {
 		readers = preflight.Check(s, preflight.Config{Version: version.Own(), Table: p.Store.Table}, readers)
+	}
+	if p.KafkaIO != nil {
+		return kafkaio.Clicks(s, *p.KafkaIO, assignments, readers)
 	}
 	clicks, rejects = read.Clicks(s, p.Read, readers)
 	return clicks, rejects, nil

@@ -17,7 +17,7 @@ const (
 // GatherFn gathers a bundle's records into chunks, by the reader that is to sort them: what follows looks its state up
 // once a chunk, which takes a question to the runner.
 type GatherFn struct {
-	Shares [][]int32 // the partitions of each reader
+	Shares Shares
 
 	readers map[int32]int64 // by partition
 	open    map[int32]*gathered
@@ -31,12 +31,7 @@ type gathered struct {
 
 // StartBundle forgets what a bundle that failed has gathered.
 func (f *GatherFn) StartBundle(func(int64, []byte)) {
-	f.open, f.readers = map[int32]*gathered{}, map[int32]int64{}
-	for i, partitions := range f.Shares {
-		for _, p := range partitions {
-			f.readers[p] = int64(i)
-		}
-	}
+	f.open, f.readers = map[int32]*gathered{}, f.Shares.readers()
 }
 
 // ProcessElement adds a Record to its partition's chunk. Only types with a name can be registered, so it takes any.

@@ -27,12 +27,13 @@ type Config struct {
 
 func init() {
 	register.DoFn2x1[beam.T, func(int64, []byte), error](&GatherFn{})
-	register.DoFn1x2[int64, int64, []byte](&SeedFn{})
+	register.DoFn1x2[kafka.Assignment, int64, []byte](&SeedFn{})
 	register.DoFn7x1[context.Context, state.Provider, timers.Provider, int64, []byte, func(click.Batch), func(click.Reject), error](&SortFn{})
 	register.Emitter2[int64, []byte]()
 }
 
-// Clicks reads the assignments, which begin where offsets are committed for the group and have no end.
+// Clicks reads the assignments, which begin where offsets are committed for the group and have no end. readers is a
+// PCollection<kafka.Assignment> of the same.
 //
 //	KafkaIO                     records, as Java's rows
 //	  └ gathered within each bundle, by reader
@@ -41,7 +42,7 @@ func init() {
 //
 // It returns a PCollection<click.Batch> and a PCollection<click.Reject>, both in the global window. A batch is valid
 // until the step that takes it returns. It asks the expansion service, and fails as Reach does.
-func Clicks(s beam.Scope, cfg Config, assignments []kafka.Assignment) (batches, rejects beam.PCollection, err error) {
+func Clicks(s beam.Scope, cfg Config, assignments []kafka.Assignment, readers beam.PCollection) (batches, rejects beam.PCollection, err error) {
 	s = s.Scope("kafkaio.Clicks")
 	payload, err := cfg.payload(assignments[0].Topic)
 	if err != nil {
@@ -51,19 +52,34 @@ func Clicks(s beam.Scope, cfg Config, assignments []kafka.Assignment) (batches, 
 	if err != nil {
 		return batches, rejects, cfg.failed(err)
 	}
-	gather := &GatherFn{}
-	indexes := make([]int64, len(assignments))
-	for i, a := range assignments {
-		gather.Shares, indexes[i] = append(gather.Shares, a.Partitions), int64(i)
+	var shares Shares
+	for _, a := range assignments {
+		shares = append(shares, a.Partitions)
 	}
-	chunks := beam.ParDo(s, gather, out[beam.UnnamedOutputTag()])
-	seeds := beam.ParDo(s, &SeedFn{}, beam.CreateList(s, indexes))
+	chunks := beam.ParDo(s, &GatherFn{Shares: shares}, out[beam.UnnamedOutputTag()])
+	seeds := beam.ParDo(s, &SeedFn{Shares: shares}, readers)
 	batches, rejects = beam.ParDo2(s, newSortFn(cfg, assignments), beam.Flatten(s, seeds, chunks))
 	return batches, rejects, nil
 }
 
-// SeedFn makes the seed of a reader: a chunk without bytes.
-type SeedFn struct{}
+// Shares are the partitions of each reader.
+type Shares [][]int32
 
-// ProcessElement returns the seed of a reader.
-func (*SeedFn) ProcessElement(reader int64) (int64, []byte) { return reader, []byte{} }
+// readers returns the reader of each partition.
+func (s Shares) readers() map[int32]int64 {
+	readers := map[int32]int64{}
+	for i, partitions := range s {
+		for _, p := range partitions {
+			readers[p] = int64(i)
+		}
+	}
+	return readers
+}
+
+// SeedFn makes the seed of a reader: a chunk without bytes.
+type SeedFn struct{ Shares Shares }
+
+// ProcessElement returns the seed of the reader of a.
+func (f *SeedFn) ProcessElement(a kafka.Assignment) (int64, []byte) {
+	return f.Shares.readers()[a.Partitions[0]], []byte{}
+}
