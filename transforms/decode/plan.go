@@ -1,6 +1,9 @@
 package decode
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/twmb/avro"
@@ -14,6 +17,8 @@ import (
 // It is Avro's schema resolution, with click.Schema as the reader's: fields are matched by name, int is
 // promoted to long and bytes to string, and a union is resolved when its branch is known. The names of the
 // records are not compared, as the specification leaves to the implementation, since subjects rename freely.
+// A field that the writer has renamed is known by the alias that it kept: the specification asks the reader's
+// aliases, but it is the writer who knows.
 // https://avro.apache.org/docs/1.12.0/specification/#schema-resolution
 type plan struct {
 	schema uint32
@@ -83,7 +88,7 @@ func compile(id uint32, schema string) *plan {
 		p.fields = append(p.fields, f.Name)
 		p.steps[i] = k.skip(&f.Type)
 		for n, name := range names {
-			if f.Name == name {
+			if f.Name == name || slices.Contains(f.Aliases, name) {
 				at[n] = i
 				p.steps[i] = k.take(field(n), f, &f.Type)
 			}
@@ -98,19 +103,26 @@ func compile(id uint32, schema string) *plan {
 	return p
 }
 
-// check tells why the schema cannot be resolved to a click's: a required field is not there, or a field has
-// no type that fits.
+// check tells why the schema cannot be resolved to a click's: each required field that is not there, and each field
+// that has no type that fits.
 func (p *plan) check(at [fields]int, root *avro.SchemaNode) *click.Fault {
+	var reason click.Reason
+	var words []string
 	for n, i := range at {
 		switch {
 		case i < 0 && field(n) != sessionID:
-			return click.Faultf(click.MissingField, "schema %d has no field %s", p.schema, names[n])
+			reason = click.MissingField
+			words = append(words, "no field "+names[n])
 		case i >= 0 && !p.steps[i].takes():
 			f := &root.Fields[i]
-			return click.Faultf(click.InvalidField, "schema %d has %s of type %s, %s is wanted", p.schema, f.Name, describeIn(f, &f.Type), wanted(field(n)))
+			reason = cmp.Or(reason, click.InvalidField)
+			words = append(words, fmt.Sprintf("%s of type %s, %s is wanted", f.Name, describeIn(f, &f.Type), wanted(field(n))))
 		}
 	}
-	return nil
+	if len(words) == 0 {
+		return nil
+	}
+	return click.Faultf(reason, "schema %d has %s", p.schema, strings.Join(words, "; "))
 }
 
 // takes reports whether a field's step can give a value.

@@ -39,18 +39,18 @@ func TestSchemaThatIsNoClick(t *testing.T) {
 		reason click.Reason
 		words  []string
 	}{
-		"not JSON":         {`{`, click.Avro, []string{"schema 7 does not parse"}},
-		"empty":            {``, click.Avro, []string{"schema 7 does not parse"}},
-		"unknown type":     {schemaOf(`{"name":"event_id","type":"text"}`), click.Avro, []string{"does not parse"}},
-		"not a record":     {`"string"`, click.Avro, []string{"of type string, a record is wanted"}},
-		"a union":          {`["null",` + click.Schema + `]`, click.Avro, []string{"record com.example.events.ClickEvent"}},
-		"an enum":          {`{"type":"enum","name":"E","symbols":["A"]}`, click.Avro, []string{"enum E"}},
-		"no field":         {schemaOf(), click.MissingField, []string{"schema 7 has no field event_id"}},
-		"no event_id":      {schemaOf(userID, pageURL, timestamp), click.MissingField, []string{"7", "event_id"}},
-		"no user_id":       {schemaOf(eventID, pageURL, timestamp), click.MissingField, []string{"7", "user_id"}},
-		"no page_url":      {schemaOf(eventID, userID, timestamp), click.MissingField, []string{"7", "page_url"}},
-		"no timestamp":     {schemaOf(eventID, userID, pageURL), click.MissingField, []string{"7", "timestamp"}},
-		"a writer's alias": {schemaOf(strings.Replace(eventID, `"event_id"`, `"id","aliases":["event_id"]`, 1), userID, pageURL, timestamp), click.MissingField, []string{"event_id"}},
+		"not JSON":     {`{`, click.Avro, []string{"schema 7 does not parse"}},
+		"empty":        {``, click.Avro, []string{"schema 7 does not parse"}},
+		"unknown type": {schemaOf(`{"name":"event_id","type":"text"}`), click.Avro, []string{"does not parse"}},
+		"not a record": {`"string"`, click.Avro, []string{"of type string, a record is wanted"}},
+		"a union":      {`["null",` + click.Schema + `]`, click.Avro, []string{"record com.example.events.ClickEvent"}},
+		"an enum":      {`{"type":"enum","name":"E","symbols":["A"]}`, click.Avro, []string{"enum E"}},
+		"no field":     {schemaOf(), click.MissingField, []string{"schema 7 has no field event_id"}},
+		"no event_id":  {schemaOf(userID, pageURL, timestamp), click.MissingField, []string{"7", "event_id"}},
+		"no user_id":   {schemaOf(eventID, pageURL, timestamp), click.MissingField, []string{"7", "user_id"}},
+		"no page_url":  {schemaOf(eventID, userID, timestamp), click.MissingField, []string{"7", "page_url"}},
+		"no timestamp": {schemaOf(eventID, userID, pageURL), click.MissingField, []string{"7", "timestamp"}},
+		"two ways":     {schemaOf(userID, `{"name":"page_url","type":"int"}`, timestamp), click.MissingField, []string{"schema 7 has no field event_id; page_url of type int, string is wanted"}},
 		"a default does not stand in": {
 			schemaOf(userID, pageURL, timestamp, `{"name":"EVENT_ID","type":"string","default":"x"}`), click.MissingField, []string{"event_id"},
 		},
@@ -73,6 +73,14 @@ func TestSchemaThatIsNoClick(t *testing.T) {
 			requireFault(t, d, frame(7, nil), c.reason, c.words...)
 		})
 	}
+}
+
+// TestSchemaRenamesFields knows a field by the alias that its writer kept.
+func TestSchemaRenamesFields(t *testing.T) {
+	url := `{"name":"url","aliases":["href","page_url"],"type":"string"}`
+	at := strings.Replace(timestamp, `"timestamp"`, `"at","aliases":["timestamp"]`, 1)
+	d := decode.NewAvro(one(schemaOf(eventID, userID, url, at, sessionID)))
+	assert.Equal(t, shortClick, requireClick(t, d, frame(7, []byte(short))))
 }
 
 func TestSchemaTimestamps(t *testing.T) {
