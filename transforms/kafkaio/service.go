@@ -96,9 +96,13 @@ func said(err error) string {
 	return err.Error()
 }
 
-// failed returns a failed expansion as an error of one line. Java says what is wrong in the first one, and where below.
+// failed returns a failed expansion as an error of one line. Java says what is wrong in the first one, and where below;
+// Beam says before what it was about.
 func (cfg Config) failed(err error) error {
 	text := err.Error()
+	if at := strings.LastIndex(text, "\tcaused by:\n"); at >= 0 {
+		text = text[at+len("\tcaused by:\n"):]
+	}
 	if strings.Contains(text, "Unknown urn") || strings.Contains(text, "UnsupportedOperationException") {
 		return fmt.Errorf("expansion service %s does not know Java's KafkaIO; start one that has beam-sdks-java-io-kafka on its class path", cfg.Service)
 	}
