@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"encoding/hex"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -238,11 +239,32 @@ func (c *Cluster) Register(t *testing.T, subject, schema string) int {
 	t.Helper()
 	ctx, cancel := within(t)
 	defer cancel()
-	client, err := sr.NewClient(sr.URLs(c.Registry))
-	require.NoError(t, err)
-	s, err := client.CreateSchema(ctx, subject, sr.Schema{Schema: schema, Type: sr.TypeAvro})
+	s, err := c.registry(t).CreateSchema(ctx, subject, sr.Schema{Schema: schema, Type: sr.TypeAvro})
 	require.NoError(t, err, "register %s", subject)
 	return s.ID
+}
+
+// Compatibility has the registry take only versions of a subject that are compatible with the newest, in a way such as
+// BACKWARD. The embedded one takes any.
+func (c *Cluster) Compatibility(t *testing.T, subject, level string) {
+	t.Helper()
+	ctx, cancel := within(t)
+	defer cancel()
+	var l sr.CompatibilityLevel
+	require.NoError(t, l.UnmarshalText([]byte(level)))
+	for _, set := range c.registry(t).SetCompatibility(ctx, sr.SetCompatibility{Level: l}, subject) {
+		require.NoError(t, set.Err, "compatibility of %s", subject)
+	}
+}
+
+// registry returns a client of the registry, whose connections end with the test.
+func (c *Cluster) registry(t *testing.T) *sr.Client {
+	t.Helper()
+	own := &http.Client{Transport: http.DefaultTransport.(*http.Transport).Clone()}
+	t.Cleanup(own.CloseIdleConnections)
+	client, err := sr.NewClient(sr.URLs(c.Registry), sr.HTTPClient(own))
+	require.NoError(t, err)
+	return client
 }
 
 // Frame puts Avro bytes behind the header of the registry's producers: a zero and the schema's id in four

@@ -1,0 +1,84 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"github.com/twmb/franz-go/pkg/sr"
+)
+
+// Latest stands for the newest version of a subject.
+const Latest = -1
+
+// Version is a version of a subject's schema.
+type Version struct {
+	Subject string
+	Version int
+	ID      int
+	Schema  string // with the schemas that it refers to within
+}
+
+// ErrNoVersion is returned by Version when the registry answered that there is no such subject, or no such version.
+var ErrNoVersion = errors.New("the registry has no such version")
+
+// Version returns a version of a subject, or its Latest. It fails with ErrNoVersion or ErrNotAvro, or as Schema does.
+func (r *Registry) Version(ctx context.Context, subject string, version int) (Version, error) {
+	v := Version{Subject: subject}
+	what := fmt.Sprintf("give version %d of subject %q", version, subject)
+	if version == Latest {
+		what = fmt.Sprintf("give the newest version of subject %q", subject)
+	}
+	err := r.retry(ctx, what, func(err error) bool { return refused(err) || missing(err) }, func(ctx context.Context) error {
+		s, err := r.client.SchemaByVersion(ctx, subject, version)
+		switch {
+		case err != nil:
+			return told(err)
+		case s.Type != sr.TypeAvro:
+			return fmt.Errorf("it is of type %s: %w", s.Type, ErrNotAvro)
+		}
+		v.Version, v.ID = s.Version, s.ID
+		v.Schema, err = r.resolve(ctx, s.Schema)
+		return err
+	})
+	if missing(err) {
+		return v, fmt.Errorf("%w: %w", ErrNoVersion, err)
+	}
+	return v, err
+}
+
+// Incompatible returns why a registry would not take a schema as the next version of a subject, in its own words, or
+// nothing if it would: any schema is the first of a subject that is new.
+func (r *Registry) Incompatible(ctx context.Context, subject, schema string) (reasons []string, err error) {
+	err = r.retry(ctx, fmt.Sprintf("compare a schema with subject %q", subject), func(err error) bool { return refused(err) || missing(err) },
+		func(ctx context.Context) error {
+			answer, err := r.client.CheckCompatibility(sr.WithParams(ctx, sr.Verbose), subject, Latest, sr.Schema{Schema: schema})
+			if err != nil {
+				return told(err)
+			}
+			reasons = nil
+			if !answer.Is {
+				reasons = append(reasons, "the registry says no, and not why")
+			}
+			if !answer.Is && len(answer.Messages) > 0 {
+				reasons = reasons[:0]
+				for _, m := range answer.Messages {
+					reasons = append(reasons, strings.Join(strings.Fields(m), " "))
+				}
+			}
+			return nil
+		})
+	if missing(err) {
+		return nil, nil
+	}
+	return reasons, err
+}
+
+// missing reports whether the registry answered that it has no such subject or version.
+func missing(err error) bool {
+	var e *sr.ResponseError
+	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound &&
+		(e.ErrorCode == sr.ErrSubjectNotFound.Code || e.ErrorCode == sr.ErrVersionNotFound.Code)
+}
