@@ -32,6 +32,7 @@ type commands struct {
 	Worker     workerCommand     `cmd:"" help:"Run workers for a distributed runner."`
 	Generate   generateCommand   `cmd:"" help:"Write synthetic clicks into a topic."`
 	Topics     topicsCommand     `cmd:"" help:"Make or compare the topics of a YAML file."`
+	Schemas    schemasCommand    `cmd:"" help:"Register, check and compare the schemas of clicks."`
 	Table      tableCommand      `cmd:"" help:"Look at the table, hold it against its topic, count windows of it anew."`
 	Config     configCommand     `cmd:"" name:"config" help:"Look at the settings."`
 	Completion completionCommand `cmd:"" help:"Set up the completion of commands and flags in a shell."`

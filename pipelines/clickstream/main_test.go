@@ -23,8 +23,9 @@ func TestScripts(t *testing.T) {
 			return nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"broker": startBroker,
-			"exits":  exits,
+			"broker":   startBroker,
+			"registry": startRegistry,
+			"exits":    exits,
 		},
 		RequireExplicitExec: true,
 	})
@@ -57,6 +58,14 @@ func startBroker(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	ts.Defer(b.Close)
 	ts.Setenv("BROKER", b.Addr())
+}
+
+// startRegistry starts an embedded schema registry for the rest of the script, and puts its URL into $REGISTRY.
+func startRegistry(ts *testscript.TestScript, _ bool, _ []string) {
+	r, err := embedded.StartRegistry()
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(r.Close()) })
+	ts.Setenv("REGISTRY", r.URL())
 }
 
 // exits runs the command of this package, as in «exits 2 run --nosuch», and wants that exit code and, unless

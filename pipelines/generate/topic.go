@@ -6,6 +6,7 @@ import (
 
 	"clickstream/io/kafka"
 	"clickstream/io/registry"
+	"clickstream/pipelines/schemas"
 	"clickstream/pipelines/settings"
 	"clickstream/transforms/click"
 )
@@ -53,5 +54,6 @@ func register(ctx context.Context, s *settings.Generate) (int, error) {
 		return 0, err
 	}
 	defer r.Close()
-	return r.Register(ctx, s.Topic+"-value", click.Schema)
+	id, _, err := schemas.Register(ctx, r, s.Topic+"-value", schemas.Schema{Name: "the schema that generate writes with", Text: click.Schema})
+	return id, err
 }
