@@ -79,7 +79,7 @@ func TestFollowerRefusesAnotherState(t *testing.T) {
 	require.ErrorContains(t, err, "state of another assignment")
 	for n := range len(state) {
 		_, err := kafka.ResumeFollower(kafka.ReaderSettings{}, followed(), state[:n], then)
-		assert.Error(t, err, "cut to %d of %d", n, len(state))
+		require.Error(t, err, "cut to %d of %d", n, len(state))
 	}
 	_, err = kafka.ResumeFollower(kafka.ReaderSettings{}, followed(), append(state, 0), then)
 	require.Error(t, err)

@@ -14,6 +14,7 @@ import (
 	"clickstream/io/registry"
 	"clickstream/io/table"
 	"clickstream/io/version"
+	"clickstream/pipelines/launch"
 	"clickstream/pipelines/settings"
 	"clickstream/transforms/count"
 	"clickstream/transforms/deadletter"
@@ -33,10 +34,7 @@ const settling = 2 * time.Second
 // begins where a new table would.
 func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	by := runner(s)
-	if err := by.Reach(ctx); err != nil {
-		return Plan{}, err
-	}
-	if err := reachKafkaIO(ctx, s); err != nil {
+	if err := reach(ctx, s, by); err != nil {
 		return Plan{}, err
 	}
 	schemas := registry.Settings{URL: s.Registry, RetryTimeout: s.Kafka.RetryTimeout}
@@ -116,6 +114,14 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 		return Plan{}, errors.Join(connection.Explain(err, kafka.Doing{Operation: "Read", Group: s.Group, Topic: s.Topic}), t.Close())
 	}
 	return p, t.Close()
+}
+
+// reach finds out whether those are there who are to run the pipeline.
+func reach(ctx context.Context, s *settings.Run, by launch.Runner) error {
+	if err := reachKafkaIO(ctx, s); err != nil {
+		return err
+	}
+	return by.Reach(ctx)
 }
 
 func ping(ctx context.Context, s registry.Settings) error {

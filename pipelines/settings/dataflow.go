@@ -133,9 +133,6 @@ func (r *Run) checkDataflow(c *checks) {
 	if !strings.HasPrefix(r.Table, "gs://") && !strings.HasPrefix(r.Table, "s3://") {
 		c.add("--table %s is on this machine, which Dataflow's workers do not see; name gs://bucket/path or s3://bucket/path", r.Table)
 	}
-	if r.Source == "kafkaio" {
-		c.add("--source kafkaio needs Java workers that --runner dataflow does not start here; use --source native")
-	}
 	r.checkDataflowReaches(c)
 	for flag, value := range map[string]string{"environment": r.Environment, "environment-config": r.EnvironmentConfig} {
 		if value != "" {

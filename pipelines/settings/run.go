@@ -60,6 +60,9 @@ func (r *Run) checkKafkaIO(c *checks) {
 	if r.Runner != "flink" {
 		c.add("--source kafkaio is for --runner flink, and --runner is %s; name flink, or use --source native", r.Runner)
 	}
+	if r.PollInterval > 0 {
+		c.add("--poll-interval %s is for --source native; leave it out", duration(r.PollInterval))
+	}
 	if r.Until.Word != Never {
 		c.add("--until is %s; --source kafkaio reads on without end: leave --until out, or use --source native", r.Until)
 	}

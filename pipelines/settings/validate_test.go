@@ -88,7 +88,12 @@ func TestFaults(t *testing.T) {
 		{"run --group=", "--group is empty; name the consumer group whose offsets are committed"},
 		{"run --readers=0", "--readers is 0; it must be from 1 to 1024"},
 		{"run --readers=2", "--readers is 2; --runner prism takes one, which reads every partition"},
-		{"run --source=kafkaio", "--source kafkaio is not available yet; use --source native"},
+		{"run --source=kafkaio --expansion-service=h:1", "--source kafkaio is for --runner flink, and --runner is prism; name flink, or use --source native"},
+		{"run --source=kafkaio --runner=flink --endpoint=localhost:1", "--expansion-service is missing; --source kafkaio needs the address of one that knows Java's KafkaIO, as localhost:8097"},
+		{"run --source=kafkaio --expansion-service=h --runner=flink --endpoint=localhost:1", `--expansion-service is "h"; write host:port`},
+		{"run --source=kafkaio --expansion-service=h:1 --runner=flink --endpoint=localhost:1 --until=latest", "--until is latest; --source kafkaio reads on without end: leave --until out, or use --source native"},
+		{"run --source=kafkaio --expansion-service=h:1 --runner=flink --endpoint=localhost:1 --poll-interval=1s", "--poll-interval 1s is for --source native; leave it out"},
+		{"run --expansion-service=h:1", "--expansion-service h:1 is for --source kafkaio, and --source is native; name kafkaio, or leave it out"},
 
 		{"run --shards=0", "--shards is 0; it must be from 1 to 1024, as every window has a file per shard"},
 		{"run --table-format=iceberg", `--table-format is "iceberg"; it must be one of delta, parquet`},

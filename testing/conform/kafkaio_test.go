@@ -43,8 +43,8 @@ func TestKafkaIOOnFlink(t *testing.T) {
 		c.finish(run)
 	})
 
-	real := kafkatest.FindReal(t)
-	tls, sasl := real.TLS(t), real.SASL(t)
+	cluster := kafkatest.FindReal(t)
+	tls, sasl := cluster.TLS(t), cluster.SASL(t)
 	for name, secured := range map[string]struct {
 		brokers []string
 		flags   []string

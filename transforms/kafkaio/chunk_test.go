@@ -42,10 +42,10 @@ func TestChunkThatIsNone(t *testing.T) {
 	whole := appendRecord(newChunk(1), &Record{Value: of("value"), Headers: &[]Header{{Key: "h", Value: of("1")}}})
 	for n := range len(whole) {
 		_, _, err := decodeChunk(whole[:n])
-		assert.ErrorIs(t, err, errChunk, "cut to %d", n)
+		require.ErrorIs(t, err, errChunk, "cut to %d", n)
 	}
 	_, _, err := decodeChunk(append(whole, 1))
-	assert.ErrorIs(t, err, errChunk)
+	require.ErrorIs(t, err, errChunk)
 }
 
 func FuzzDecodeChunk(f *testing.F) {

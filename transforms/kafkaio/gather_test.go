@@ -82,8 +82,8 @@ func TestGatherRefuses(t *testing.T) {
 	emit, _ := bundle(t)
 	f := &GatherFn{Shares: Shares{{0}}}
 	f.StartBundle(emit)
-	assert.EqualError(t, f.ProcessElement(Record{Topic: "clicks", Partition: 1}, emit), "topic clicks has a partition 1 by now, which this run does not read; run again")
-	assert.EqualError(t, f.ProcessElement(7, emit), "KafkaIO hands out int, and not what Beam 2.62 does; start an expansion service of that version")
+	require.EqualError(t, f.ProcessElement(Record{Topic: "clicks", Partition: 1}, emit), "topic clicks has a partition 1 by now, which this run does not read; run again")
+	require.EqualError(t, f.ProcessElement(7, emit), "KafkaIO hands out int, and not what Beam 2.62 does; start an expansion service of that version")
 }
 
 func TestSeedsAreOfTheirReaders(t *testing.T) {

@@ -11,7 +11,7 @@ type Record = struct {
 	Key               *[]byte   `beam:"key"`
 	Value             *[]byte   `beam:"value"`
 	Headers           *[]Header `beam:"headers"`
-	TimestampTypeId   int32     `beam:"timestampTypeId"` //nolint:revive,staticcheck // Beam names it so
+	TimestampTypeId   int32     `beam:"timestampTypeId"` //nolint:revive // Beam names it so
 	TimestampTypeName string    `beam:"timestampTypeName"`
 }
 

@@ -128,10 +128,10 @@ func TestSortDecodesAndRejects(t *testing.T) {
 
 func TestSortRefusesWhatIsNotItsOwn(t *testing.T) {
 	r, f := &runner{}, sorting(t, assignment(t, 0), settings)
-	assert.ErrorContains(t, f.ProcessElement(t.Context(), r, r, 1, []byte{}, r.emit, r.reject), "there is no reader 1, but 1")
-	assert.ErrorIs(t, f.ProcessElement(t.Context(), r, r, 0, []byte("?"), r.emit, r.reject), errChunk)
+	require.ErrorContains(t, f.ProcessElement(t.Context(), r, r, 1, []byte{}, r.emit, r.reject), "there is no reader 1, but 1")
+	require.ErrorIs(t, f.ProcessElement(t.Context(), r, r, 0, []byte("?"), r.emit, r.reject), errChunk)
 	r.kept = []byte{9}
-	assert.ErrorContains(t, f.ProcessElement(t.Context(), r, r, 0, clicks(0, 0, noon), r.emit, r.reject), "start the job anew without its checkpoint or savepoint")
+	require.ErrorContains(t, f.ProcessElement(t.Context(), r, r, 0, clicks(0, 0, noon), r.emit, r.reject), "start the job anew without its checkpoint or savepoint")
 }
 
 // TestTimerMovesTheWatermark goes from chunk to chunk on workers that know nothing but what the runner kept.
