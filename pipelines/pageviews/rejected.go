@@ -17,9 +17,10 @@ import (
 	"clickstream/transforms/click"
 )
 
-// rejectedBefore notes in e which records earlier runs have rejected as too late since then. Whether a click is too
-// late depends on the watermark that a run had reached: a run that starts again begins with none, and would count
-// what is a dead letter already, if the windows that made it late had not reached the table.
+// rejectedBefore notes in e which records earlier runs have rejected since then, that this one might take for clicks.
+// Whether a click is too late depends on the watermark that a run had reached: a run that starts again begins with none,
+// and would count what is a dead letter already, if the windows that made it late had not reached the table. And a schema
+// that nobody knew may be registered by now: who replays the dead letter would have the click counted twice.
 func rejectedBefore(ctx context.Context, s *settings.Run, admin *kadm.Client, since time.Time, e *kafka.Extent) error {
 	connection := s.Kafka.Connection()
 	from := kafka.Instant{Time: since}
@@ -65,7 +66,7 @@ func readLetters(ctx context.Context, c kafka.Connection, e kafka.Extent, f func
 	return nil
 }
 
-// note adds the record of which rec is the dead letter, if it came too late and is of e.
+// note adds the record of which rec is the dead letter, if it may look like a click now and is of e.
 func note(rec *kgo.Record, e *kafka.Extent) {
 	h := map[string]string{}
 	for _, header := range rec.Headers {
@@ -73,7 +74,8 @@ func note(rec *kgo.Record, e *kafka.Extent) {
 	}
 	partition, err := strconv.ParseInt(h["dlq.partition"], 10, 32)
 	offset, err2 := strconv.ParseInt(h["dlq.offset"], 10, 64)
-	if h["dlq.reason"] != string(click.TooLate) || h["dlq.topic"] != e.Topic || err != nil || err2 != nil {
+	reason := click.Reason(h["dlq.reason"])
+	if reason != click.TooLate && reason != click.UnknownSchema || h["dlq.topic"] != e.Topic || err != nil || err2 != nil {
 		return
 	}
 	if i, ok := slices.BinarySearch(e.Partitions, int32(partition)); ok {

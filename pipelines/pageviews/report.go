@@ -47,14 +47,14 @@ func Report(ctx context.Context, w io.Writer, p Plan) {
 			logProgress(after, rate)
 			continue
 		}
-		_, _ = fmt.Fprintf(w, "\r\x1b[K%.0f events/s · %d read · lag %d · %d windows written · rejected %s · watermark %s",
-			rate, after.Read, after.Lag, after.Windows, rejects(after), clock(after))
+		_, _ = fmt.Fprintf(w, "\r\x1b[K%.0f events/s · %d read · lag %d · %d windows written · rejected %s%s · watermark %s",
+			rate, after.Read, after.Lag, after.Windows, rejects(after), deferred(after, " · deferred %d"), clock(after))
 	}
 }
 
 func logProgress(s progress.Snapshot, rate float64) {
 	slog.Info("progress", "events_per_s", int64(rate), "read", s.Read, "counted", s.Counted, "lag", s.Lag,
-		"windows_written", s.Windows, "rejected", rejects(s), "watermark", clock(s))
+		"windows_written", s.Windows, "rejected", rejects(s), "deferred", s.Deferred, "watermark", clock(s))
 }
 
 // Summary says in a line what a run has done.
@@ -63,8 +63,8 @@ func Summary(p Plan, took time.Duration) string {
 		return fmt.Sprintf("the job ended after %s; what it counted is in %s", took.Round(10*time.Millisecond), p.Store.Table.Path)
 	}
 	s := p.Progress()
-	return fmt.Sprintf("read %d records in %s: counted %d, rejected %s, skipped %d as counted before; wrote %d windows to %s",
-		s.Read, took.Round(10*time.Millisecond), s.Counted, rejects(s), s.Skipped, s.Windows, p.Store.Table.Path)
+	return fmt.Sprintf("read %d records in %s: counted %d, rejected %s, skipped %d as counted before%s; wrote %d windows to %s",
+		s.Read, took.Round(10*time.Millisecond), s.Counted, rejects(s), s.Skipped, deferred(s, ", deferred %d replayed clicks of closed windows"), s.Windows, p.Store.Table.Path)
 }
 
 // rejects returns the rejected records by reason, as «12 (json 10, too_late 2)», or 0.
@@ -79,6 +79,14 @@ func rejects(s progress.Snapshot) string {
 		return "0"
 	}
 	return fmt.Sprintf("%d (%s)", total, strings.Join(parts, ", "))
+}
+
+// deferred tells in these words how many replayed clicks were left to a rebuild, where there are any.
+func deferred(s progress.Snapshot, words string) string {
+	if s.Deferred == 0 {
+		return ""
+	}
+	return fmt.Sprintf(words, s.Deferred)
 }
 
 func clock(s progress.Snapshot) string {

@@ -75,6 +75,8 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 		e.Consumed[i] = state.Consumed[p]
 		// A record that nobody has dealt with may bear a time of long before: it is too late, and must be said to be.
 		e.Start[i] = max(min(open.Start[i], e.Consumed[i]), state.Begun[p])
+		read, _ := slices.BinarySearch(e.Rejected[i], e.Start[i])
+		e.Rejected[i] = slices.Clone(e.Rejected[i][read:]) // the others are not read
 		again += max(0, e.Consumed[i]-e.Start[i])
 		if err := checkGone(s, e.Topic, p, begins[e.Topic][p].Offset, state); err != nil {
 			return time.Time{}, err

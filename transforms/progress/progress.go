@@ -14,6 +14,7 @@ type Progress struct {
 	read     atomic.Int64
 	counted  atomic.Int64
 	skipped  atomic.Int64
+	deferred atomic.Int64
 	windows  atomic.Int64
 	rejected map[click.Reason]*atomic.Int64
 
@@ -31,6 +32,7 @@ type Snapshot struct {
 	Read      int64                  // records read
 	Counted   int64                  // clicks handed to the count
 	Skipped   int64                  // clicks that an earlier run had dealt with
+	Deferred  int64                  // replayed clicks of windows that are final, left to a rebuild
 	Windows   int64                  // files of windows written or replaced
 	Rejected  map[click.Reason]int64 // records rejected, for reasons that occurred
 	Lag       int64                  // records that the brokers hold beyond what was read
@@ -62,6 +64,9 @@ func (p *Progress) Read(n, counted, skipped int) {
 	p.skipped.Add(int64(skipped))
 }
 
+// Deferred adds n replayed clicks whose windows are final.
+func (p *Progress) Deferred(n int) { p.deferred.Add(int64(n)) }
+
 // Rejected adds a rejected record.
 func (p *Progress) Rejected(r click.Reason) { p.rejected[r].Add(1) }
 
@@ -77,7 +82,7 @@ func (p *Progress) At(reader int32, lag, watermark int64) {
 
 // Snapshot returns the state as it is now.
 func (p *Progress) Snapshot() Snapshot {
-	s := Snapshot{Read: p.read.Load(), Counted: p.counted.Load(), Skipped: p.skipped.Load(), Windows: p.windows.Load(), Rejected: map[click.Reason]int64{}}
+	s := Snapshot{Read: p.read.Load(), Counted: p.counted.Load(), Skipped: p.skipped.Load(), Deferred: p.deferred.Load(), Windows: p.windows.Load(), Rejected: map[click.Reason]int64{}}
 	for r, n := range p.rejected {
 		if n := n.Load(); n > 0 {
 			s.Rejected[r] = n

@@ -12,6 +12,7 @@ import (
 	"clickstream/io/registry"
 	"clickstream/transforms/click"
 	"clickstream/transforms/decode"
+	"clickstream/transforms/replay"
 )
 
 // DecodeSettings are how records become clicks, and which clicks are counted. They are serialized into the graph.
@@ -29,6 +30,7 @@ type Decoder struct {
 	settings DecodeSettings
 	records  decode.Decoder
 	batch    click.Batch
+	deferred int
 }
 
 // NewDecoder returns a decoder, or an error if its settings make no sense.
@@ -52,6 +54,7 @@ func NewDecoder(s DecodeSettings) (*Decoder, error) {
 // them.
 func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now time.Time, w *kafka.Watermark, reject func(click.Reject)) (b click.Batch, skipped int, err error) {
 	b = d.batch
+	d.deferred = 0
 	defer func() { d.batch = b }()
 	b.Partition, b.First, b.Next = c.Partition, c.First, c.Next
 	b.Pages, b.Times, b.Schemas = slices.Grow(b.Pages[:0], len(c.Records)), slices.Grow(b.Times[:0], len(c.Records)), b.Schemas[:0]
@@ -78,6 +81,10 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 				continue
 			}
 			if fault == nil && clicked.Timestamp < oldest {
+				if _, replayed := replay.Of(rec.Headers); replayed {
+					d.deferred++
+					continue
+				}
 				stage = "window"
 				fault = click.Faultf(click.TooLate, "timestamp %d: its window was final at %d, by the watermark less the allowed lateness", clicked.Timestamp, oldest)
 			}
@@ -100,6 +107,10 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 	}
 	return b, skipped, nil
 }
+
+// Deferred returns how many clicks of the last chunk were left out as they were replayed and their windows are final.
+// They were dead letters once, and are not to be so again: a rebuild of those windows takes them in.
+func (d *Decoder) Deferred() int { return d.deferred }
 
 // dealtWith tells whether an earlier run has counted the click into a window that is final, or has rejected it as
 // too late. Its watermark is not known any more: this run would count a click that is a dead letter.

@@ -184,6 +184,7 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 				return err
 			}
 			done.Read(len(c.Records), len(b.Pages), skipped)
+			done.Deferred(d.Deferred())
 			if len(b.Pages) > 0 {
 				emit(b)
 			}
