@@ -3,6 +3,7 @@ package pageviews
 import (
 	"context"
 	"log/slog"
+	"slices"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -30,12 +31,24 @@ func reachKafkaIO(ctx context.Context, s *settings.Run) error {
 	return kafkaio.Config{Service: s.ExpansionService, Group: s.Group, Reader: kafka.ReaderSettings{Connection: s.Kafka.Connection()}}.Reach(ctx, s.Topic)
 }
 
-// startKafkaIO commits the start of p for KafkaIO's group.
+// startKafkaIO commits the start of p for KafkaIO's group. Where records that come first are gone, and that is allowed,
+// it is where records begin: KafkaIO would fail, then and whenever it finds some gone.
 func (p Plan) startKafkaIO(ctx context.Context, admin *kadm.Client) error {
 	if p.KafkaIO == nil {
 		return nil
 	}
-	err := kafka.CommitGroup(ctx, admin, p.KafkaIO.Group, p.Extent.Topic, p.Extent.Partitions, p.Extent.Start)
+	start := slices.Clone(p.Extent.Start)
+	var err error
+	if p.KafkaIO.Reader.AllowDataLoss {
+		var begins kadm.ListedOffsets
+		begins, err = listed(admin.ListStartOffsets(ctx, p.Extent.Topic))
+		for i, partition := range p.Extent.Partitions {
+			start[i] = max(start[i], begins[p.Extent.Topic][partition].Offset)
+		}
+	}
+	if err == nil {
+		err = kafka.CommitGroup(ctx, admin, p.KafkaIO.Group, p.Extent.Topic, p.Extent.Partitions, start)
+	}
 	return p.KafkaIO.Reader.Connection.Explain(err, kafka.Doing{Operation: "Read", Group: p.KafkaIO.Group, Topic: p.Extent.Topic})
 }
 
