@@ -60,13 +60,13 @@ func flink(s *settings.Run) map[string]any {
 }
 
 // pause returns how long a reader that has caught up waits. Beam's Flink runner before 2.76 never forgets that it was to
-// resume a bundle, which costs 3 KB of each checkpoint (apache/beam issue 27648): with one in three seconds those grow by
-// 90 MB a day. Nothing waits that lies behind, and no row is to be 20 s late.
+// resume a bundle, which costs 5 KB of each checkpoint (apache/beam issue 27648): with one in five seconds those grow by
+// 90 MB a day. Nothing waits that lies behind, and no row is to be more than 30 s late.
 func pause(s *settings.Run) time.Duration {
 	if s.Runner != "flink" || s.PollInterval > 0 {
 		return s.PollInterval
 	}
-	return min(time.Duration(s.Readers)*3*time.Second, 20*time.Second)
+	return min(time.Duration(s.Readers)*5*time.Second, 30*time.Second)
 }
 
 // forWorkers returns the settings of a table that is there, as workers need them that may be other processes, in

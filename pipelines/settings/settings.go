@@ -73,7 +73,7 @@ type Run struct {
 	EnvironmentConfig  string        `name:"environment-config" help:"The pool's address as the runner's machines see it (localhost:50000), the path of this binary there, or the image." placeholder:"WHERE" group:"runner"`
 	Parallelism        int           `name:"parallelism" help:"Workers of a distributed runner; 0 leaves it to the runner." default:"0" group:"runner"`
 	CheckpointInterval time.Duration `name:"checkpoint-interval" help:"How often a distributed runner keeps its state." default:"10s" group:"runner"`
-	PollInterval       time.Duration `name:"poll-interval" help:"How long a reader on Flink that has read all there is waits before it looks again; 0 is 3s for each reader, up to 20s. Flink's runner before Beam 2.76 keeps 3 KB of state for each wait, for good: shorter waits are for later ones." default:"0" group:"runner"`
+	PollInterval       time.Duration `name:"poll-interval" help:"How long a reader on Flink that has read all there is waits before it looks again; 0 is 5s for each reader, up to 30s. Flink's runner before Beam 2.76 keeps 5 KB of state for each wait, for good: shorter waits are for later ones." default:"0" group:"runner"`
 	RunnerOptions      []string      `name:"runner-option" help:"Any other option of the runner, by its name in Beam, as state_backend=rocksdb or savepoint_path=file:///savepoints/7; may be given again." placeholder:"NAME=VALUE" group:"runner"`
 	FlinkREST          string        `name:"flink-rest" help:"Flink's own interface, as http://localhost:8081: what a job is cancelled by, and soonest known to be done." placeholder:"URL" group:"runner"`
 	Async              bool          `name:"async" help:"Leave the job to its runner once it runs, in place of following it to its end." group:"runner"`
