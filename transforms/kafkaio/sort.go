@@ -97,6 +97,7 @@ func (f *SortFn) sort(ctx context.Context, follower *kafka.Follower, a kafka.Ass
 		return err
 	}
 	done.Read(len(c.Records), len(b.Pages), skipped)
+	done.Deferred(f.decoder.Deferred())
 	if len(b.Pages) > 0 {
 		emit(b)
 	}
