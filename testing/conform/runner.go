@@ -93,6 +93,9 @@ func (r runner) flags() []string {
 		return nil
 	}
 	flags := append([]string{"--runner", r.flag, "--endpoint", r.endpoint}, r.more...)
+	if r.flag == "flink" {
+		flags = append(flags, "--poll-interval", "1s") // cases are over before state has grown
+	}
 	if r.expansion != "" {
 		flags = append(flags, "--source", "kafkaio", "--expansion-service", r.expansion)
 	}
