@@ -93,11 +93,11 @@ func (r runner) flags() []string {
 		return nil
 	}
 	flags := append([]string{"--runner", r.flag, "--endpoint", r.endpoint}, r.more...)
-	if r.flag == "flink" {
-		flags = append(flags, "--poll-interval", "1s") // cases are over before state has grown
-	}
-	if r.expansion != "" {
+	switch {
+	case r.expansion != "":
 		flags = append(flags, "--source", "kafkaio", "--expansion-service", r.expansion)
+	case r.flag == "flink":
+		flags = append(flags, "--poll-interval", "1s") // cases are over before state has grown
 	}
 	if r.rest != "" {
 		flags = append(flags, "--flink-rest", r.rest)
