@@ -143,13 +143,22 @@ func TestRunnersAreKnownByName(t *testing.T) {
 	}
 	_, err := runnersOf([]string{"flink-process"}, own)
 	require.ErrorContains(t, err, "is for clusters of this machine")
+	t.Setenv(expansionVar, "")
+	t.Setenv(flinkVar, "127.0.0.1:2")
+	_, err = runnersOf([]string{"flink-kafkaio"}, runner{})
+	require.ErrorContains(t, err, "nobody says where an expansion service is that knows KafkaIO: CLICKSTREAM_TEST_EXPANSION has to")
+	t.Setenv(expansionVar, "127.0.0.1:3")
+	kafkaio, err := runnersOf([]string{"flink-kafkaio"}, runner{})
+	require.NoError(t, err)
+	assert.True(t, kafkaio[0].endless())
+	assert.Contains(t, strings.Join(kafkaio[0].flags(), " "), "--source kafkaio --expansion-service 127.0.0.1:3")
 	_, err = runnersOf([]string{"flink"}, runner{endpoint: "flink:8099"})
 	require.ErrorContains(t, err, "name it by --flink-rest")
 
 	on, err := runnersOf([]string{"prism", "flink"}, own)
 	require.NoError(t, err)
 	assert.Empty(t, on[0].flags())
-	assert.Equal(t, "--runner flink --endpoint flink:8099 --readers 2 --parallelism 2 --flink-rest http://flink:8081 --environment external --environment-config localhost:50000",
+	assert.Equal(t, "--runner flink --endpoint flink:8099 --readers 2 --parallelism 2 --poll-interval 1s --flink-rest http://flink:8081 --environment external --environment-config localhost:50000",
 		strings.Join(on[1].flags(), " "))
 	assert.True(t, on[1].apart())
 	assert.Equal(t, []way{whole, runKilled}, on[1].ways())
