@@ -31,6 +31,10 @@ func (c Connection) recordRetries() int {
 // OpenWriter returns a writer to topic that never sends the broker more than maxBytes at once: the topic's
 // max.message.bytes, or 0 for Kafka's default of it. It does not connect.
 func OpenWriter(c Connection, topic string, maxBytes int32) (*Writer, error) {
+	return openWriter(c, topic, maxBytes)
+}
+
+func openWriter(c Connection, topic string, maxBytes int32, extra ...kgo.Opt) (*Writer, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Writer{connection: c, topic: topic, health: &health{}, stop: stop}
 	opts := []kgo.Opt{
@@ -43,7 +47,7 @@ func OpenWriter(c Connection, topic string, maxBytes int32) (*Writer, error) {
 	if maxBytes > 0 {
 		opts = append(opts, kgo.ProducerBatchMaxBytes(maxBytes), kgo.BrokerMaxWriteBytes(max(2*maxBytes, 100<<20)))
 	}
-	client, err := c.Client(opts...)
+	client, err := c.Client(append(opts, extra...)...)
 	if err != nil {
 		stop()
 		return nil, err

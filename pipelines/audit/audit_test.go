@@ -128,7 +128,7 @@ func (s *subject) verify(flags ...string) *audit.Report {
 	r, err := s.tryVerify(flags...)
 	require.NoError(s, err)
 	o := r.Offsets
-	sum := o.Counted + o.TooLate + o.Doubtful + o.Open + o.Unread + o.Lost + o.Elsewhere + o.Markers + o.Gaps + o.Gone
+	sum := o.Counted + o.TooLate + o.Doubtful + o.Deferred + o.Again + o.Open + o.Unread + o.Lost + o.Elsewhere + o.Markers + o.Gaps + o.Gone
 	for _, n := range o.Rejected {
 		sum += n
 	}

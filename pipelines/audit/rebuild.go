@@ -16,6 +16,7 @@ import (
 	"clickstream/io/version"
 	"clickstream/pipelines/settings"
 	"clickstream/transforms/click"
+	"clickstream/transforms/replay"
 )
 
 // maxRows is how many rows a rebuild holds at once: some 300 bytes each, with what waits to be collected. Where the
@@ -26,7 +27,6 @@ var maxRows = 2_000_000
 // late, and replaces them whole, in ascending order. Each must be closed: none that a run may count still. It returns
 // what it did up to an error. tell is as Verify's.
 func Rebuild(ctx context.Context, s *settings.TableRebuild, tell func(read, of int64)) (*Rebuilt, error) {
-	begun := time.Now()
 	source, err := open(ctx, &s.Audit)
 	if err != nil {
 		return nil, err
@@ -35,30 +35,40 @@ func Rebuild(ctx context.Context, s *settings.TableRebuild, tell func(read, of i
 	if err := source.closed(s.From.Time, s.To.Time); err != nil {
 		return nil, err
 	}
+	return source.rebuild(ctx, table.Span{From: s.From.Time, To: s.To.Time}, nil, s.DryRun, tell)
+}
+
+// rebuild counts the windows of a span anew, or only those that start at some times, in milliseconds since the epoch. The
+// span has closed windows alone.
+func (s *source) rebuild(ctx context.Context, span table.Span, only map[int64]bool, dryRun bool, tell func(read, of int64)) (*Rebuilt, error) {
+	begun := time.Now()
 	r := &rebuild{
-		source: source, rules: source.rules(), tell: tell,
-		from: s.From.Time.UnixMilli(), to: s.To.Time.UnixMilli(), held: map[shardKey]table.Info{},
+		source: s, rules: s.rules(), tell: tell, only: only,
+		from: span.From.UnixMilli(), to: span.To.UnixMilli(), held: map[shardKey]table.Info{},
 		report: &Rebuilt{
-			Table: s.Audit.Table, Topic: s.Audit.Topic, From: s.From.Time.UTC(), To: s.To.Time.UTC(), DryRun: s.DryRun,
+			Table: s.Table, Topic: s.Topic, From: span.From.UTC(), To: span.To.UTC(), DryRun: dryRun,
 			Rejected: map[click.Reason]int64{}, Windows: []Recount{},
 		},
 	}
-	for info, err := range source.table.Windows(ctx, table.Span{From: s.From.Time, To: s.To.Time}) {
+	for info, err := range s.table.Windows(ctx, span) {
 		if err != nil {
 			return nil, err
 		}
-		r.held[shardKey{info.Start.UnixMilli(), info.Shard}] = info
+		if r.wanted(info.Start.UnixMilli()) {
+			r.held[shardKey{info.Start.UnixMilli(), info.Shard}] = info
+		}
 	}
-	if err := source.bound(ctx, s.From.Time); err != nil {
+	err := s.bound(ctx, span.From)
+	if err != nil {
 		return nil, err
 	}
 	if err := r.checkGone(); err != nil {
 		return nil, err
 	}
-	if !s.DryRun {
+	if !dryRun {
 		if r.into, err = table.Open(ctx, table.Settings{
-			Path: s.Audit.Table, Format: source.of.Format, Topic: source.of.Topic, Cluster: source.of.Cluster, TopicID: source.of.TopicID,
-			Window: source.of.Window, Shards: source.of.Shards, Version: version.Own(),
+			Path: s.Table, Format: s.of.Format, Topic: s.of.Topic, Cluster: s.of.Cluster, TopicID: s.of.TopicID,
+			Window: s.of.Window, Shards: s.of.Shards, Version: version.Own(),
 		}); err != nil {
 			return nil, err
 		}
@@ -107,14 +117,28 @@ type shardKey struct {
 type rebuild struct {
 	*source
 	rules    *rules
-	from, to int64 // start of the first window, end of the last
+	from, to int64          // start of the first window, end of the last
+	only     map[int64]bool // starts of the windows that are wanted; nil for all
 	held     map[shardKey]table.Info
 	into     table.Table // nil when nothing is to be changed
 	report   *Rebuilt
 	tell     func(read, of int64)
 
-	shards map[shardKey]*recount
-	rows   int
+	shards   map[shardKey]*recount
+	rows     int
+	rejected []offsets // by partition: records of this pass that are no clicks
+}
+
+// wanted tells whether the window that starts then is to be counted anew.
+func (r *rebuild) wanted(start int64) bool {
+	return start >= r.from && start < r.to && (r.only == nil || r.only[start])
+}
+
+// counted tells whether a click that was replayed counts where it stood before: it is the same click, to be counted
+// once. Where that record is gone, or is none even now, the replayed one counts.
+func (r *rebuild) counted(i int, o replay.Origin) bool {
+	p := &r.partitions[i]
+	return o.SourcePartition == p.id && o.SourceOffset >= p.start && o.SourceOffset < p.end && !r.rejected[i].has(o.SourceOffset)
 }
 
 // recount is what the topic has of one window's shard.
@@ -139,6 +163,10 @@ func (r *rebuild) checkGone() error {
 	if last == nil {
 		return nil
 	}
+	if r.only != nil {
+		return fmt.Errorf("%w: the window of %s was counted from offset %d of topic %s partition %d, which begins at %d by now: it cannot be counted again; count later ones anew with: clickstream table rebuild --from %s",
+			kafka.ErrDataLoss, last.Start.Format(time.RFC3339), last.Offsets[where.id].First, r.Topic, where.id, where.first, last.End.Format(time.RFC3339))
+	}
 	return fmt.Errorf("%w: the window of %s was counted from offset %d of topic %s partition %d, which begins at %d by now: it cannot be counted again; use --from %s at least",
 		kafka.ErrDataLoss, last.Start.Format(time.RFC3339), last.Offsets[where.id].First, r.Topic, where.id, where.first, last.End.Format(time.RFC3339))
 }
@@ -154,6 +182,7 @@ func (r *rebuild) run(ctx context.Context) error {
 				return err
 			}
 		}
+		r.rejected = make([]offsets, len(r.partitions))
 		total := r.left()
 		err := r.feed().read(ctx, r.partitions, func(i int, chunk []*kgo.Record) error {
 			if r.tell != nil {
@@ -192,12 +221,16 @@ func (r *rebuild) take(ctx context.Context, i int, chunk []*kgo.Record, first bo
 			r.report.Records++
 		}
 		if fault != nil {
+			r.rejected[i].add(rec.Offset)
 			if first {
 				r.report.Rejected[fault.Reason]++
 			}
 			continue
 		}
-		if start := r.rules.windowOf(&c); start >= r.from && start < r.to {
+		if start := r.rules.windowOf(&c); r.wanted(start) {
+			if o, replayed := replay.Of(rec.Headers); replayed && r.counted(i, o) {
+				continue
+			}
 			r.count(shardKey{start, int(click.ShardOf(c.PageURL, r.of.Shards))}, c.PageURL, id, rec.Offset, r.rules.decoder.Schema())
 		}
 	}
@@ -298,9 +331,15 @@ func (r *rebuild) day(ctx context.Context, shards []shardKey) error {
 		replacing = append(replacing, n.window(start, r.of.Window, k.shard, r.state.Consumed))
 		delete(r.shards, k)
 	}
+	changed := r.changed(ctx, replacing)
 	written, err := r.put(ctx, replacing)
 	if err != nil {
 		return err
+	}
+	for start, rows := range changed {
+		if slices.ContainsFunc(written.Windows, instant(start).Equal) {
+			r.report.Rows += rows
+		}
 	}
 	for _, of := range done {
 		of.Rebuilt = slices.ContainsFunc(written.Windows, of.WindowStart.Equal)
@@ -312,6 +351,46 @@ func (r *rebuild) day(ctx context.Context, shards []shardKey) error {
 		r.report.add(of)
 	}
 	return nil
+}
+
+// changed counts the rows in which the table is not as windows that are to replace its own, by their start. Of a window
+// that cannot be read, which is why it is rebuilt perhaps, all rows are new.
+func (r *rebuild) changed(ctx context.Context, shards []table.Window) map[int64]int64 {
+	changed := map[int64]int64{}
+	for len(shards) > 0 {
+		n := 1
+		for n < len(shards) && shards[n].Start.Equal(shards[0].Start) {
+			n++
+		}
+		changed[shards[0].Start.UnixMilli()] = r.changedRows(ctx, shards[:n])
+		shards = shards[n:]
+	}
+	return changed
+}
+
+// changedRows is changed of the shards of one window.
+func (r *rebuild) changedRows(ctx context.Context, shards []table.Window) int64 {
+	var total, gone, same int64
+	for _, w := range shards {
+		total += int64(len(w.Views))
+	}
+	for row, err := range r.table.Scan(ctx, table.Filter{Span: table.Span{From: shards[0].Start, To: shards[0].End}}) {
+		if err != nil {
+			return total
+		}
+		shard := int(click.ShardOf(row.PageURL, r.of.Shards))
+		i := slices.IndexFunc(shards, func(w table.Window) bool { return w.Shard == shard })
+		if i < 0 {
+			continue // it is not replaced
+		}
+		switch shards[i].Views[row.PageURL] {
+		case row.ViewCount:
+			same++
+		case 0:
+			gone++
+		}
+	}
+	return total - same + gone
 }
 
 // window returns what was counted as the content of a window.

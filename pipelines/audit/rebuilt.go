@@ -26,6 +26,7 @@ type Rebuilt struct {
 	Refused   int       `json:"refused"`   // windows that would have shrunk
 	Before    int64     `json:"before"`    // events of all windows
 	After     int64     `json:"after"`     // of the windows as the topic tells
+	Rows      int64     `json:"rows"`      // that are new, changed or gone
 	Windows   []Recount `json:"windows"`   // those that were replaced, or refused
 
 	Seconds float64 `json:"seconds"`
@@ -106,8 +107,8 @@ func (r *Rebuilt) WriteText(out io.Writer) error {
 	for _, n := range r.Rejected {
 		rejected += n
 	}
-	w.printf("%s %d of %s of table %s, from %s to %s: %d events before, %d after; %d unchanged, %d refused\n", done, r.Replaced,
-		several(int64(r.Replaced+r.Unchanged+r.Refused), "window"), r.Table, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Before, r.After, r.Unchanged, r.Refused)
+	w.printf("%s %d of %s of table %s, from %s to %s: %d events before, %d after, %s changed; %d unchanged, %d refused\n", done, r.Replaced,
+		several(int64(r.Replaced+r.Unchanged+r.Refused), "window"), r.Table, r.From.Format(time.RFC3339), r.To.Format(time.RFC3339), r.Before, r.After, several(r.Rows, "row"), r.Unchanged, r.Refused)
 	w.printf("read %s of topic %s in %.1f s, %d of them no clicks, whose dead letters were left as they are\n", several(r.Records, "record"), r.Topic, r.Seconds, rejected)
 	return w.err
 }

@@ -46,6 +46,8 @@ type Offsets struct {
 	Rejected  map[click.Reason]int64 `json:"rejected"`  // records that are no clicks
 	TooLate   int64                  `json:"too_late"`  // clicks whose windows were final, as dead letters say
 	Doubtful  int64                  `json:"doubtful"`  // clicks that a run took for none, as dead letters say
+	Deferred  int64                  `json:"deferred"`  // replayed clicks whose windows were final, and that the table does not hold
+	Again     int64                  `json:"again"`     // replayed clicks that the table holds where they stood before
 	Open      int64                  `json:"open"`      // clicks of windows that are open, and not in the table yet
 	Unread    int64                  `json:"unread"`    // clicks and rejects that no run has come to yet
 	Lost      int64                  `json:"lost"`      // clicks that neither the table nor a dead letter tells of

@@ -113,6 +113,8 @@ func (r *Report) writeOffsets(w *printer) {
 	line(rejected, "rejected", strings.Join(reasons, ", "))
 	line(o.TooLate, "too late", "clicks whose windows were final, as dead letters say")
 	some(o.Doubtful, "doubtful", "clicks that a run took for none, as dead letters say")
+	some(o.Deferred, "deferred", "replayed clicks whose windows were final: take them in with clickstream dlq replay --rebuild")
+	some(o.Again, "again", "replayed clicks that are counted where they stood before")
 	line(o.Open+o.Unread, "pending", fmt.Sprintf("%d clicks of windows that are open, %d records that no run has come to", o.Open, o.Unread))
 	some(o.Lost, "lost", "clicks in neither the table nor the dead letters")
 	some(o.Elsewhere, "elsewhere", "clicks of windows that were not looked at")

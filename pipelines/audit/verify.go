@@ -13,6 +13,7 @@ import (
 	"clickstream/io/table"
 	"clickstream/pipelines/settings"
 	"clickstream/transforms/click"
+	"clickstream/transforms/replay"
 )
 
 // Verify reads the topic of a table from where the table began, accounts for every offset, and compares every window's
@@ -45,6 +46,7 @@ func Verify(ctx context.Context, s *settings.TableVerify, tell func(read, of int
 	if v.letters, err = source.letters(ctx, s.DeadLetterTopic); err != nil {
 		return nil, err
 	}
+	v.taken = make([]offsets, len(source.partitions))
 	if err := v.read(ctx); err != nil {
 		return nil, err
 	}
@@ -60,6 +62,7 @@ type verification struct {
 	*source
 	rules    *rules
 	letters  *letters
+	taken    []offsets // by partition: clicks that the table holds where they stood when they were rejected
 	span     table.Span
 	limit    int // of what the report shows
 	consumed map[int32]int64
@@ -168,7 +171,13 @@ func (v *verification) take(ctx context.Context, i int, chunk []*kgo.Record) err
 			}
 			w = v.window(start)
 		}
-		v.counted(w, p, rec.Offset, c.PageURL, late.has(rec.Offset), other.has(rec.Offset))
+		origin, replayed := replay.Of(rec.Headers)
+		if replayed && origin.SourcePartition == p.id && v.taken[i].has(origin.SourceOffset) {
+			o.Again++
+			v.taken[i].add(rec.Offset) // it may have been replayed in turn
+			continue
+		}
+		v.counted(w, i, rec.Offset, c.PageURL, late.has(rec.Offset), other.has(rec.Offset), replayed)
 	}
 	return nil
 }
@@ -185,13 +194,16 @@ func (v *verification) rejected(p *partition, offset int64, reason click.Reason,
 	}
 }
 
-// counted accounts for a click of w. late and other tell what the dead letters say of it.
-func (v *verification) counted(w *window, p *partition, offset int64, page string, late, other bool) {
-	o := &v.report.Offsets
+// counted accounts for a click of w in partition i. late and other tell what the dead letters say of it.
+func (v *verification) counted(w *window, i int, offset int64, page string, late, other, replayed bool) {
+	o, p := &v.report.Offsets, &v.partitions[i]
 	at := w.place(page, p.id, offset)
 	switch {
 	case at == rebuilt || at != outside && !late && !other:
 		o.Counted++
+		if at == rebuilt {
+			v.taken[i].add(offset)
+		}
 		if late || other {
 			v.report.Despite++
 		}
@@ -208,6 +220,8 @@ func (v *verification) counted(w *window, p *partition, offset int64, page strin
 	case w.open:
 		o.Open++
 		w.waiting++
+	case replayed: // whoever comes to it leaves it to a rebuild
+		o.Deferred++
 	case offset >= v.consumed[p.id]:
 		o.Unread++
 		w.waiting++

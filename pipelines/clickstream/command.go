@@ -33,6 +33,7 @@ type commands struct {
 	Generate   generateCommand   `cmd:"" help:"Write synthetic clicks into a topic."`
 	Topics     topicsCommand     `cmd:"" help:"Make or compare the topics of a YAML file."`
 	Schemas    schemasCommand    `cmd:"" help:"Register, check and compare the schemas of clicks."`
+	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"Look at the records that could not be counted, and put them back."`
 	Table      tableCommand      `cmd:"" help:"Look at the table, hold it against its topic, count windows of it anew."`
 	Config     configCommand     `cmd:"" name:"config" help:"Look at the settings."`
 	Completion completionCommand `cmd:"" help:"Set up the completion of commands and flags in a shell."`
