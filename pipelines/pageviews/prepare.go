@@ -151,7 +151,7 @@ func lookUp(ctx context.Context, s *settings.Run, c kafka.Connection, client *kg
 	found.cluster = is.Cluster
 	found.extent, err = kafka.Resolve(ctx, admin, s.Topic, kafka.Instant(s.Start), kafka.Instant(s.Until))
 	if err != nil {
-		return found, c.Explain(err, kafka.Doing{Operation: "Describe", Topic: s.Topic})
+		return found, c.Explain(err, kafka.Doing{Operation: "Read", Topic: s.Topic})
 	}
 	found.extent.TopicID = is.Topic
 	if s.Dataflow.DryRun {

@@ -33,7 +33,7 @@ func resume(ctx context.Context, s *settings.Run, admin *kadm.Client, t table.Ta
 		return time.Time{}, err
 	}
 	explain := func(err error) error {
-		return s.Kafka.Connection().Explain(err, kafka.Doing{Operation: "Describe", Topic: e.Topic})
+		return s.Kafka.Connection().Explain(err, kafka.Doing{Operation: "Read", Topic: e.Topic})
 	}
 	begins, err := listed(admin.ListStartOffsets(ctx, e.Topic))
 	if err != nil {

@@ -113,32 +113,33 @@ func refusePlainly(b *embedded.Broker) {
 	})
 }
 
-// permit gives the users of the real cluster what the embedded one gives them, and waits until the broker
-// knows. It changes nothing where they have it.
+// permit gives the users of the real cluster what the embedded one gives them. It changes nothing where they have it.
 func (c *Cluster) permit(t *testing.T) {
+	t.Helper()
+	worker := kadm.NewACLs().Topics("*").Groups("*").Allow("User:" + Worker.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
+	watcher := kadm.NewACLs().Topics("*").Allow("User:" + Watcher.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
+	c.Permit(t, worker.Operations(kadm.OpRead, kadm.OpWrite, kadm.OpDescribeConfigs))
+	c.Permit(t, watcher.Operations(kadm.OpDescribe))
+}
+
+// Permit gives a user permissions, and waits until the broker knows.
+func (c *Cluster) Permit(t *testing.T, acl *kadm.ACLBuilder) {
 	t.Helper()
 	ctx, cancel := within(t)
 	defer cancel()
 	adm := kadm.NewClient(c.Client(t))
-	worker := kadm.NewACLs().Topics("*").Groups("*").Allow("User:" + Worker.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
-	watcher := kadm.NewACLs().Topics("*").Allow("User:" + Watcher.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
-	for _, acl := range []*kadm.ACLBuilder{
-		worker.Operations(kadm.OpRead, kadm.OpWrite, kadm.OpDescribeConfigs),
-		watcher.Operations(kadm.OpDescribe),
-	} {
-		created, err := adm.CreateACLs(ctx, acl)
-		require.NoError(t, err)
-		for _, a := range created {
-			require.NoError(t, a.Err)
-		}
-		require.EventuallyWithT(t, func(t *assert.CollectT) {
-			known, err := adm.DescribeACLs(ctx, acl)
-			require.NoError(t, err)
-			for _, k := range known {
-				assert.NotEmpty(t, k.Described, "%v", k.Operation)
-			}
-		}, patience, 20*time.Millisecond)
+	created, err := adm.CreateACLs(ctx, acl)
+	require.NoError(t, err)
+	for _, a := range created {
+		require.NoError(t, a.Err)
 	}
+	require.EventuallyWithT(t, func(t *assert.CollectT) {
+		known, err := adm.DescribeACLs(ctx, acl)
+		require.NoError(t, err)
+		for _, k := range known {
+			assert.NotEmpty(t, k.Described, "%v", k.Operation)
+		}
+	}, patience, 20*time.Millisecond)
 }
 
 // TLS returns the cluster with brokers that speak TLS. An embedded cluster is another one than c; the

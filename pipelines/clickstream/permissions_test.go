@@ -1,0 +1,185 @@
+package main
+
+import (
+	"cmp"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/testing/kafkatest"
+)
+
+// permission is an ACL that a command needs.
+type permission struct{ operation, resource string }
+
+// permissionRow is a row of the README's table of permissions: the command, and what it needs.
+var permissionRow = regexp.MustCompile("(?m)^\\| `([a-z ]+)`([^|]*)\\| ([^|]+) \\|$")
+
+// needed is one of a row's permissions.
+var needed = regexp.MustCompile(`(Read|Write|Create|Alter|Describe|DescribeConfigs|AlterConfigs) on the (topic|dead letter topic|group)`)
+
+// inWords is how an operation stands in errors.
+var inWords = map[string]string{
+	"Read": "read", "Write": "write to", "Create": "create", "Describe": "describe",
+	"DescribeConfigs": "read the configuration of", "AlterConfigs": "change the configuration of",
+}
+
+// permissionsOf returns what the README says that commands need.
+func permissionsOf(t *testing.T) map[string][]permission {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	_, section, ok := strings.Cut(string(text), "\n## Permissions\n")
+	require.True(t, ok, "the README has no section on permissions")
+	section, _, _ = strings.Cut(section, "\n## ")
+	all := map[string][]permission{}
+	for _, row := range permissionRow.FindAllStringSubmatch(section, -1) {
+		command := row[1] + strings.TrimRight(row[2], " ")
+		for _, p := range needed.FindAllStringSubmatch(row[3], -1) {
+			all[command] = append(all[command], permission{p[1], p[2]})
+		}
+		require.NotEmpty(t, all[command], row[0])
+	}
+	return all
+}
+
+// lesser is what a permission includes.
+var lesser = map[string]string{"Read": "Describe", "Write": "Describe", "AlterConfigs": "DescribeConfigs"}
+
+// permitted is a command that needs permissions.
+type permitted struct {
+	words     string // TOPIC and its like stand for the test's own
+	counted   bool   // there is a table
+	letters   bool   // there is a dead letter topic
+	none      bool   // there is no topic
+	retention string // of the topic, where it is not the file's
+}
+
+const countsAll = "run --quiet --format json --topic TOPIC --dead-letter-topic LETTERS --group GROUP --table TABLE --start earliest --until latest"
+
+var commandsPermitted = map[string]permitted{
+	"run":                                    {words: countsAll, letters: true},
+	"run, which makes the dead letter topic": {words: countsAll},
+	"generate":                               {words: "generate --quiet --format json --topic TOPIC --count 10 --rate 0"},
+	"table verify":                           {words: "table verify --quiet --format json --topic TOPIC --dead-letter-topic LETTERS --table TABLE", counted: true},
+	"table rebuild":                          {words: "table rebuild --quiet --format json --topic TOPIC --table TABLE --from FROM --to TO", counted: true},
+	"topics check":                           {words: "topics check FILE"},
+	"topics apply, which makes a topic":      {words: "topics apply FILE", none: true},
+	"topics apply, which changes a topic":    {words: "topics apply FILE", retention: "1000000"},
+}
+
+// TestPermissions runs each command with what the README says that it needs, which is enough, and without each of it, or
+// with less, which is told.
+func TestPermissions(t *testing.T) {
+	needs := permissionsOf(t)
+	for name := range commandsPermitted {
+		require.NotEmpty(t, needs[name], "the README does not say what %s needs", name)
+	}
+	require.Len(t, needs, len(commandsPermitted))
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		c = c.SASL(t)
+		for name, command := range commandsPermitted {
+			t.Run(name+"/with all", func(t *testing.T) {
+				out, err := prepare(t, c, command).run(needs[name])
+				require.NoError(t, err, "%s", out)
+			})
+			for i, missing := range needs[name] {
+				others := slices.Delete(slices.Clone(needs[name]), i, i+1)
+				t.Run(name+"/without "+missing.operation+" on the "+missing.resource, func(t *testing.T) {
+					p := prepare(t, c, command)
+					out, err := p.run(others)
+					require.Error(t, err, "it did without: %s", out)
+					assert.Regexp(t, "no permission to ("+inWords[missing.operation]+"|"+inWords[lesser[missing.operation]]+") "+p.name(missing.resource), out)
+				})
+				if less := lesser[missing.operation]; less != "" && missing.resource != "group" {
+					t.Run(name+"/with "+less+" on the "+missing.resource, func(t *testing.T) {
+						p := prepare(t, c, command)
+						out, err := p.run(append(others, permission{less, missing.resource}))
+						require.Error(t, err, "it did with less: %s", out)
+						assert.Contains(t, out, "no permission to "+inWords[missing.operation]+" "+p.name(missing.resource))
+					})
+				}
+			}
+		}
+	})
+}
+
+// prepared is a command that is to be run, with what it is about.
+type prepared struct {
+	*testing.T
+	cluster *kafkatest.Cluster
+	command permitted
+	topic   string
+	values  *strings.Replacer
+}
+
+// prepare makes what a command is about.
+func prepare(t *testing.T, c *kafkatest.Cluster, command permitted) *prepared {
+	t.Helper()
+	p := &prepared{T: t, cluster: c, command: command, topic: c.Name(t)}
+	dir, now := t.TempDir(), time.Now()
+	file := filepath.Join(dir, "topics.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("topics:\n  - {name: "+p.topic+", partitions: 1, replication_factor: 1, config: {retention.ms: 604800000}}\n"), 0o600))
+	p.values = strings.NewReplacer("TOPIC", p.topic, "LETTERS", p.topic+"-dlq", "GROUP", p.topic+"-group", "TABLE", filepath.Join(dir, "views"), "FILE", file,
+		"FROM", now.Add(-2*time.Hour).Truncate(time.Minute).Format(time.RFC3339), "TO", now.Add(-time.Hour).Truncate(time.Minute).Add(time.Minute).Format(time.RFC3339))
+	c.RemoveTopic(t, p.topic, p.topic+"-dlq")
+	if !command.none {
+		c.MakeTopic(t, p.topic, 1, "retention.ms", cmp.Or(command.retention, "604800000"))
+		c.Produce(t, p.topic, &kgo.Record{Value: []byte("no click")},
+			&kgo.Record{Value: jsonClick(t, "/", now.Add(-time.Hour)), Timestamp: now}, &kgo.Record{Value: jsonClick(t, "/", now), Timestamp: now})
+	}
+	if command.letters {
+		c.MakeTopic(t, p.topic+"-dlq", 1)
+	}
+	if command.counted {
+		run(t, append(strings.Fields(p.values.Replace(countsAll)), p.as(kafkatest.Admin)...)...)
+	}
+	return p
+}
+
+// as returns flags of who runs a command, and where.
+func (p *prepared) as(u kafkatest.User) []string {
+	return []string{"--brokers", strings.Join(p.cluster.Brokers, ","), "--retry-timeout", "5s",
+		"--sasl-mechanism", "PLAIN", "--sasl-user", u.Name, "--sasl-password-file", u.PasswordFile(p.T)}
+}
+
+// name returns how a resource is called in errors.
+func (p *prepared) name(resource string) string {
+	return p.values.Replace(map[string]string{"topic": "topic TOPIC", "dead letter topic": "topic LETTERS", "group": "with consumer group GROUP"}[resource])
+}
+
+// run runs the command by a user who has those permissions and no others.
+func (p *prepared) run(has []permission) (string, error) {
+	p.Helper()
+	for _, h := range has {
+		acl := kadm.NewACLs().Allow("User:" + kafkatest.Nobody.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral).Operations(operations[h.operation])
+		switch h.resource {
+		case "topic":
+			acl = acl.Topics(p.topic)
+		case "dead letter topic":
+			acl = acl.Topics(p.topic + "-dlq")
+		case "group":
+			acl = acl.Groups(p.topic + "-group")
+		}
+		p.cluster.Permit(p.T, acl)
+	}
+	cmd := exec.Command("clickstream", append(strings.Fields(p.values.Replace(p.command.words)), p.as(kafkatest.Nobody)...)...)
+	cmd.Env, cmd.Dir = withoutSettings(os.Environ()), p.TempDir()
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+var operations = map[string]kadm.ACLOperation{
+	"Read": kadm.OpRead, "Write": kadm.OpWrite, "Create": kadm.OpCreate, "Alter": kadm.OpAlter, "Describe": kadm.OpDescribe,
+	"DescribeConfigs": kadm.OpDescribeConfigs, "AlterConfigs": kadm.OpAlterConfigs,
+}
