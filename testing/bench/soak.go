@@ -77,14 +77,8 @@ func (b *bench) measureSoak(ctx context.Context, rest flink.REST, endpoint strin
 	if err := b.follow(ctx, rest, t.Name, dir, begin, &s); err != nil {
 		return s, err
 	}
-	if err := generate.Wait(); err != nil {
-		return s, fmt.Errorf("generate: %w", err)
-	}
-	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
-		return s, fmt.Errorf("stop the pipeline: %w", err)
-	}
-	if err := run.Wait(); err != nil {
-		return s, fmt.Errorf("the pipeline: %w", err)
+	if err := end(generate, run); err != nil {
+		return s, err
 	}
 	s.sum()
 	return s, nil

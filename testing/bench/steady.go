@@ -59,16 +59,21 @@ func (b *bench) measureSteady(ctx context.Context, name string, rate int, long t
 	if err := b.watch(ctx, run.Process.Pid, dir, &s, long); err != nil {
 		return s, err
 	}
+	return s, end(generate, run)
+}
+
+// end waits for the generator, and then ends the pipeline as Ctrl-C does.
+func end(generate, run *exec.Cmd) error {
 	if err := generate.Wait(); err != nil {
-		return s, fmt.Errorf("generate: %w", err)
+		return fmt.Errorf("generate: %w", err)
 	}
 	if err := run.Process.Signal(syscall.SIGTERM); err != nil {
-		return s, fmt.Errorf("stop the pipeline: %w", err)
+		return fmt.Errorf("stop the pipeline: %w", err)
 	}
 	if err := run.Wait(); err != nil {
-		return s, fmt.Errorf("the pipeline: %w", err)
+		return fmt.Errorf("the pipeline: %w", err)
 	}
-	return s, nil
+	return nil
 }
 
 // watch looks at the process and at the table's files until the time is over.
