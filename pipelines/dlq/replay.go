@@ -137,6 +137,16 @@ func (r *replayer) explain(err error) error {
 	return err
 }
 
+// undone says that a transaction failed, where what failed does not say the way out.
+func undone(err error) error {
+	for _, said := range []error{nil, kafka.ErrFenced, kafka.ErrDenied, kafka.ErrNoTopic, kafka.ErrUnreachable, kafka.ErrRefused} {
+		if errors.Is(err, said) {
+			return err
+		}
+	}
+	return fmt.Errorf("a transaction failed, and what was in it is replayed next time: %w; run it again", err)
+}
+
 // lookUp finds out what the source topic is.
 func (r *replayer) lookUp(ctx context.Context) error {
 	name := r.Audit.Topic
@@ -284,7 +294,7 @@ func (r *replayer) take(ctx, lasting context.Context, l *letter) error {
 	r.reasons[l.reason]++
 	r.taken++
 	if err := r.tx.Write(lasting, rec, r.arrived); err != nil {
-		return err
+		return undone(err)
 	}
 	if r.batch.count >= batchRecords || r.batch.bytes >= batchBytes || time.Since(r.batch.begun) > batchTime {
 		return r.commit(lasting)
@@ -341,7 +351,7 @@ func (r *replayer) commit(ctx context.Context) error {
 		return nil
 	}
 	if err := r.tx.Flush(ctx); err != nil { // until then it is not known where all have landed
-		return err
+		return undone(err)
 	}
 	markers, err := r.batch.markers(r.Letters.DeadLetterTopic, marker{Topic: r.subject.topic, TopicID: r.subject.id, Program: version.Own()})
 	if err != nil {
@@ -349,11 +359,11 @@ func (r *replayer) commit(ctx context.Context) error {
 	}
 	for _, m := range markers {
 		if err := r.tx.Write(ctx, m, nil); err != nil {
-			return err
+			return undone(err)
 		}
 	}
 	if err := r.tx.Commit(ctx); err != nil {
-		return err
+		return undone(err)
 	}
 	for p, at := range r.batch.landed {
 		r.own.landed[p] = append(r.own.landed[p], at)
