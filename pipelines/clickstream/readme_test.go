@@ -25,7 +25,7 @@ const root = "../.."
 var fence = regexp.MustCompile("(?ms)^```(sh|python)\n(.*?)^```$")
 
 // TestREADME runs every command of the README, in its order, in a copy of the repository, as a reader would. What
-// it changes: ports that may be taken, and how long the demo and the benchmark go on. It does not run test.sh,
+// it changes: ports that may be taken, and how long the benchmark, and what has no end, go on. It does not run test.sh,
 // which runs it.
 func TestREADME(t *testing.T) {
 	kafkatest.FindReal(t) // what that needs, the commands need
@@ -36,11 +36,14 @@ func TestREADME(t *testing.T) {
 	require.NotEmpty(t, blocks)
 
 	dir := copyRepository(t)
-	kafka, registry, flink, rest, workers := freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)
+	kafka, registry, flink, rest, workers, expansion := freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)
 	change := strings.NewReplacer(
 		"./scripts/test.sh", "test -x scripts/test.sh",
 		"clickstream demo", "clickstream demo --for 8s",
 		"./scripts/bench.sh", "./scripts/bench.sh --events 100000 --runs 1 --restart 20000 --steady 0",
+		"bin/clickstream run --source kafkaio", "timeout --preserve-status --signal INT 20 bin/clickstream run --source kafkaio", // it runs on
+		"components/down --dir /tmp/kafkaio", "components/down --dir kafkaio.run", "/tmp/kafkaio", "kafkaio.run",
+		"--expansion-port 8097", "--expansion-port "+expansion, "localhost:8097", "127.0.0.1:"+expansion,
 		"components/up", "components/up --dir components.run", "components/down --dir /tmp/flink", "components/down --dir flink.run",
 		"components/down", "components/down --dir components.run", "/tmp/flink", "flink.run",
 		"--flink-port 8099", "--flink-port "+flink, "localhost:8099", "127.0.0.1:"+flink,
@@ -57,7 +60,7 @@ func TestREADME(t *testing.T) {
 		return string(out)
 	}
 	t.Cleanup(func() { // a failed test has not come to the line that ends them
-		for _, components := range []string{"components.run", "flink.run"} {
+		for _, components := range []string{"components.run", "flink.run", "kafkaio.run"} {
 			if _, err := os.Stat(filepath.Join(dir, components)); !errors.Is(err, fs.ErrNotExist) {
 				run(context.Background(), t, "scripts/components/down", "--dir", components)
 			}

@@ -110,7 +110,7 @@ func TestPermissions(t *testing.T) {
 				return []string{"no permission to read with consumer group " + j.settings.Group, "--allow-principal User:watcher --operation Read --group"}
 			}},
 			"sees nothing": {kafkatest.Nobody, nil, func(j *job) []string {
-				return []string{"no permission to describe topic " + j.settings.Topic, "--allow-principal User:nobody --operation Describe --topic"}
+				return []string{"no permission to read topic " + j.settings.Topic, "--allow-principal User:nobody --operation Read --topic"}
 			}},
 		} {
 			t.Run(name, func(t *testing.T) {
