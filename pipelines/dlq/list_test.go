@@ -1,6 +1,7 @@
 package dlq_test
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -23,7 +24,7 @@ func lines(l *dlq.Listing) map[string][2]int64 {
 		if a.Time != nil {
 			name = a.Time.Format(time.TimeOnly)
 		} else if a.Partition != nil {
-			name = string(rune('0' + *a.Partition))
+			name = strconv.Itoa(int(*a.Partition))
 		}
 		all[name] = [2]int64{a.Records, a.Replayed}
 	}

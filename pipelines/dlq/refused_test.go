@@ -99,7 +99,7 @@ func TestReplayWithoutPermission(t *testing.T) {
 		require.ErrorIs(t, err, kafka.ErrDenied)
 		refused(t, err, "no permission to use transactional.id "+id, "--allow-principal User:worker --operation Write --operation Describe --transactional-id "+id)
 
-		allow := kadm.NewACLs().TransactionalIDs(id).Allow("User:" + kafkatest.Worker.Name).AllowHosts("*").
+		allow := kadm.NewACLs().TransactionalIDs(id).Allow("User:"+kafkatest.Worker.Name).AllowHosts("*").
 			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite, kadm.OpDescribe)
 		deny := func(topic string) *kadm.ACLBuilder {
 			return kadm.NewACLs().Topics(topic).Deny("User:" + kafkatest.Worker.Name).DenyHosts("*").

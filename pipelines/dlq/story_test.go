@@ -49,10 +49,10 @@ func openShop(t *testing.T, c *kafkatest.Cluster) *shop {
 	s.good = c.Register(t, s.topic+"-value", click.Schema)
 	s.broken = c.Register(t, s.topic+"-next", strings.Replace(click.Schema, `"fields": [`, `"doc": "the next one", "fields": [`, 1))
 	require.NotEqual(t, s.good, s.broken)
-	real, err := url.Parse(c.Registry)
+	whole, err := url.Parse(c.Registry)
 	require.NoError(t, err)
 	hidden := fmt.Sprintf("/schemas/ids/%d", s.broken)
-	through := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(real) }}
+	through := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(whole) }}
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !s.fixed.Load() && strings.HasSuffix(r.URL.Path, hidden) {
 			w.Header().Set("Content-Type", "application/vnd.schemaregistry.v1+json")

@@ -112,12 +112,12 @@ func (t *topic) read(ctx context.Context, e kafka.Extent, tell Tell, f func(*kgo
 		return err
 	}
 	defer r.Close()
-	var total, left int64
+	var total int64
 	for i := range e.Start {
 		total += e.End[i] - e.Start[i]
 	}
 	heard := time.Now()
-	for left = total; !r.Done(); {
+	for !r.Done() {
 		if ctx.Err() != nil {
 			return fmt.Errorf("reading topic %s: %w", t.name, context.Cause(ctx))
 		}
@@ -136,7 +136,7 @@ func (t *topic) read(ctx context.Context, e kafka.Extent, tell Tell, f func(*kgo
 		if err != nil {
 			return err
 		}
-		left = 0
+		left := int64(0)
 		for i, next := range r.Next() {
 			left += max(0, e.End[i]-next)
 		}

@@ -11,6 +11,7 @@ import (
 
 	"clickstream/io/kafka"
 	"clickstream/transforms/click"
+	"clickstream/transforms/replay"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -87,6 +88,36 @@ func TestChunkKnowsTheBorderOfTooLate(t *testing.T) {
 		}}, watermark(reported))
 		assert.Len(t, rejects, want)
 	}
+}
+
+// TestChunkDefersWhatWasReplayed leaves replayed clicks of final windows to a rebuild, in place of rejecting them again.
+func TestChunkDefersWhatWasReplayed(t *testing.T) {
+	replayed := func(rec *kgo.Record) *kgo.Record {
+		rec.Headers = replay.Origin{Topic: "letters", Attempt: 1}.Headers(nil)
+		return rec
+	}
+	nonsense := replayed(record(3, noon))
+	nonsense.Value = []byte("nonsense")
+	d, err := NewDecoder(DecodeSettings{Format: "json", ClockSkew: time.Minute, Window: time.Minute, AllowedLateness: time.Minute})
+	require.NoError(t, err)
+	var rejects []click.Reject
+	b, skipped, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Records: []*kgo.Record{
+		replayed(record(0, noon)),                      // its window is open
+		replayed(record(1, noon.Add(-10*time.Minute))), // and not any more
+		record(2, noon.Add(-10*time.Minute)),           // never replayed
+		nonsense,
+	}}, noon, watermark(noon.UnixMilli()), func(x click.Reject) { rejects = append(rejects, x) })
+	require.NoError(t, err)
+	assert.Equal(t, []string{"/0"}, b.Pages)
+	assert.Zero(t, skipped)
+	assert.Equal(t, 1, d.Deferred())
+	require.Len(t, rejects, 2)
+	assert.EqualValues(t, 2, rejects[0].Offset)
+	assert.Len(t, rejects[1].Headers, 6, "what fails again says how often it was tried")
+
+	_, _, err = d.Chunk(t.Context(), "clicks", kafka.Chunk{}, noon, watermark(kafka.NoTime), nil)
+	require.NoError(t, err)
+	assert.Zero(t, d.Deferred(), "of the last chunk alone")
 }
 
 func TestNewDecoderRefusesAFormat(t *testing.T) {
