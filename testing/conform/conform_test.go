@@ -181,10 +181,8 @@ late, flink-process, whole: 1 rows differ: 12:00 "/a|b":
 want 1
 `, text.String())
 	require.NoError(t, m.writeMarkdown(&markdown))
-	assert.Equal(t, `| case | | prism | flink-process |
-|---|---|---|---|
-| late | whole | pass | 1 rows differ: 12:00 "/a\|b": want 1 |
-|  | run killed | pass | pass |
-|  | worker killed | – | pass |
+	assert.Equal(t, `| case | prism | flink-process |
+|---|---|---|
+| late | pass | whole: 1 rows differ: 12:00 "/a\|b": want 1 |
 `, markdown.String())
 }
