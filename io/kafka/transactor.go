@@ -113,7 +113,7 @@ func (t *Transactor) explain(err error, topic string) error {
 		if t.connection.SASLUser == "" {
 			principal = "User:NAME"
 		}
-		short := "no permission to use transactional.id " + t.id
+		short := "no permission to write to transactional.id " + t.id
 		return &fault{fmt.Sprintf("%s; it needs the ACL Write: kafka-acls.sh --bootstrap-server %s --add --allow-principal %s --operation Write --operation Describe --transactional-id %s",
 			short, t.connection.where(), principal, t.id), ErrDenied, err, short}
 	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.InvalidProducerEpoch), errors.Is(err, kerr.InvalidProducerIDMapping):

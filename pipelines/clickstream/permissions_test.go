@@ -26,7 +26,7 @@ type permission struct{ operation, resource string }
 var permissionRow = regexp.MustCompile("(?m)^\\| `([a-z ]+)`([^|]*)\\| ([^|]+) \\|$")
 
 // needed is one of a row's permissions.
-var needed = regexp.MustCompile(`(Read|Write|Create|Alter|Describe|DescribeConfigs|AlterConfigs) on the (topic|dead letter topic|group)`)
+var needed = regexp.MustCompile(`(Read|Write|Create|Alter|Describe|DescribeConfigs|AlterConfigs) on the (topic|dead letter topic|group|transactional id)`)
 
 // inWords is how an operation stands in errors.
 var inWords = map[string]string{
@@ -73,6 +73,10 @@ var commandsPermitted = map[string]permitted{
 	"generate":                               {words: "generate --quiet --format json --topic TOPIC --count 10 --rate 0"},
 	"table verify":                           {words: "table verify --quiet --format json --topic TOPIC --dead-letter-topic LETTERS --table TABLE", counted: true},
 	"table rebuild":                          {words: "table rebuild --quiet --format json --topic TOPIC --table TABLE --from FROM --to TO", counted: true},
+	"dlq list":                               {words: "dlq list --quiet --dead-letter-topic LETTERS", counted: true},
+	"dlq show":                               {words: "dlq show --quiet --source 0:0 --dead-letter-topic LETTERS", counted: true},
+	"dlq replay":                             {words: "dlq replay --quiet --topic TOPIC --dead-letter-topic LETTERS", counted: true},
+	"dlq replay, which rebuilds":             {words: "dlq replay --quiet --rebuild --format json --topic TOPIC --dead-letter-topic LETTERS --table TABLE", counted: true},
 	"topics check":                           {words: "topics check FILE"},
 	"topics apply, which makes a topic":      {words: "topics apply FILE", none: true},
 	"topics apply, which changes a topic":    {words: "topics apply FILE", retention: "1000000"},
@@ -153,9 +157,13 @@ func (p *prepared) as(u kafkatest.User) []string {
 		"--sasl-mechanism", "PLAIN", "--sasl-user", u.Name, "--sasl-password-file", u.PasswordFile(p.T)}
 }
 
+// transactionalID is that of a replay.
+const transactionalID = "clickstream-replay/LETTERS/TOPIC"
+
 // name returns how a resource is called in errors.
 func (p *prepared) name(resource string) string {
-	return p.values.Replace(map[string]string{"topic": "topic TOPIC", "dead letter topic": "topic LETTERS", "group": "with consumer group GROUP"}[resource])
+	return p.values.Replace(map[string]string{"topic": "topic TOPIC", "dead letter topic": "topic LETTERS", "group": "with consumer group GROUP",
+		"transactional id": "transactional.id " + transactionalID}[resource])
 }
 
 // run runs the command by a user who has those permissions and no others.
@@ -170,6 +178,8 @@ func (p *prepared) run(has []permission) (string, error) {
 			acl = acl.Topics(p.topic + "-dlq")
 		case "group":
 			acl = acl.Groups(p.topic + "-group")
+		case "transactional id":
+			acl = acl.TransactionalIDs(p.values.Replace(transactionalID))
 		}
 		p.cluster.Permit(p.T, acl)
 	}

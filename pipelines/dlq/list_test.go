@@ -52,12 +52,14 @@ func TestListCountsRecords(t *testing.T) {
 
 		d.replay("--reason", "json")
 		assert.Equal(t, map[string][2]int64{"json": {4, 4}, "avro": {2, 0}, "bad_magic": {2, 0}}, lines(d.list()))
-		l = d.list("--by", "partition")
+		l = d.list("--by", "partition", "--source")
 		assert.Equal(t, map[string][2]int64{"0": {6, 4}, "1": {2, 0}}, lines(l))
-		assert.Equal(t, d.letters, l.Lines[0].Topic)
+		assert.Equal(t, d.topic, l.Lines[0].Topic)
 		assert.EqualValues(t, 1, l.Markers)
 		assert.EqualValues(t, 3, l.Foreign.Count)
-		assert.Equal(t, d.topic, d.list("--by", "partition", "--source").Lines[0].Topic)
+		l = d.list("--by", "partition", "--partition", "1")
+		assert.Equal(t, map[string][2]int64{"1": {2, 0}}, lines(l))
+		assert.Equal(t, d.letters, l.Lines[0].Topic)
 		assert.Equal(t, map[string][2]int64{"avro": {2, 0}}, lines(d.list("--partition", "0", "--reason", "avro")))
 		assert.Empty(t, d.list("--topic", "another").Lines)
 

@@ -97,7 +97,7 @@ func TestReplayWithoutPermission(t *testing.T) {
 		id := "clickstream-replay/" + d.letters + "/" + d.topic
 		_, err = d.tryReplay(t.Context(), as(kafkatest.Worker)...)
 		require.ErrorIs(t, err, kafka.ErrDenied)
-		refused(t, err, "no permission to use transactional.id "+id, "--allow-principal User:worker --operation Write --operation Describe --transactional-id "+id)
+		refused(t, err, "no permission to write to transactional.id "+id, "--allow-principal User:worker --operation Write --operation Describe --transactional-id "+id)
 
 		allow := kadm.NewACLs().TransactionalIDs(id).Allow("User:"+kafkatest.Worker.Name).AllowHosts("*").
 			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite, kadm.OpDescribe)

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/io/kafka"
@@ -151,6 +152,9 @@ func undone(err error) error {
 func (r *replayer) lookUp(ctx context.Context) error {
 	name := r.Audit.Topic
 	is, err := r.connection.Identify(ctx, r.admin, name)
+	if errors.Is(err, kafka.ErrDenied) { // who may write to it may look it up
+		err = r.connection.Explain(kerr.TopicAuthorizationFailed, kafka.Doing{Operation: "Write", Topic: name})
+	}
 	if err != nil {
 		return err
 	}

@@ -210,7 +210,7 @@ func TestReplayIsKilled(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), os.Args[0])
 			cmd.Env, cmd.Stderr = append(os.Environ(), replayer+"="+flags), &said
 			require.NoError(t, cmd.Start())
-			wait := time.AfterFunc(200*time.Millisecond+rand.N(1200*time.Millisecond), func() { _ = cmd.Process.Kill() })
+			wait := time.AfterFunc(200*time.Millisecond+rand.N(time.Duration(12+kills)*100*time.Millisecond), func() { _ = cmd.Process.Kill() })
 			err := cmd.Wait()
 			wait.Stop()
 			var killed *exec.ExitError
