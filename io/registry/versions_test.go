@@ -18,7 +18,7 @@ func TestVersions(t *testing.T) {
 		subject := c.Name(t) + "-value"
 		_, err := r.Version(t.Context(), subject, registry.Latest)
 		require.ErrorIs(t, err, registry.ErrNoVersion)
-		assert.ErrorContains(t, err, subject)
+		require.ErrorContains(t, err, subject)
 		reasons, err := r.Incompatible(t.Context(), subject, schema)
 		require.NoError(t, err)
 		assert.Empty(t, reasons, "it would be the first")
