@@ -105,7 +105,7 @@ func (l *Listing) WriteText(w io.Writer) error {
 		fmt.Fprintf(&b, "%d of them had been replayed before, and failed again\n", n)
 	}
 	if l.Copies > 0 {
-		fmt.Fprintf(&b, "%s more are of the same records: a run that starts again rejects again what it reads again\n", several(l.Copies, "dead letter"))
+		fmt.Fprintf(&b, "%s of records that are counted already: a run that starts again rejects again what it reads again\n", several(l.Copies, "more dead letter"))
 	}
 	b.WriteString(l.Foreign.text())
 	_, err := io.WriteString(w, b.String())
