@@ -109,7 +109,7 @@ func (b *bench) follow(ctx context.Context, rest flink.REST, topic, dir string, 
 			if err != nil {
 				return fmt.Errorf("ask for the lag: %w", err)
 			}
-			if lag := lags[topic]; lag.Error() == nil && lag.Lag.Total() < int64(10*s.Rate) && time.Since(begin) > 5*time.Second {
+			if lag := lags[topic]; lag.Error() == nil && lag.Lag.Total() < int64(60*s.Rate) && time.Since(begin) > 5*time.Second {
 				s.CaughtUp = time.Since(begin).Seconds()
 			}
 		}
