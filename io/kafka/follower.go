@@ -90,6 +90,13 @@ type FollowerClient struct {
 	watch
 	client *kgo.Client
 	looked map[int]time.Time // by index: when a partition was last looked into
+	sights map[int]sighted   // by index: an end that was seen, and that is to be reached
+}
+
+// sighted is where a partition ended at a time.
+type sighted struct {
+	end int64
+	at  time.Time
 }
 
 // OpenFollowerClient returns a client for followers of a.
@@ -102,6 +109,7 @@ func OpenFollowerClient(s ReaderSettings, a Assignment) (*FollowerClient, error)
 		watch:  watch{settings: s, assignment: a, id: a.TopicID, admin: kadm.NewClient(client)},
 		client: client,
 		looked: map[int]time.Time{},
+		sights: map[int]sighted{},
 	}, nil
 }
 
@@ -111,9 +119,18 @@ func (c *FollowerClient) Close() { c.client.Close() }
 // Tend does what is due about once a second: it asks the broker for the ends of the partitions, looks at the topic now
 // and then, and tells the consumer group how far f has come. It fails as Reader.Poll does for the topic's sake.
 func (c *FollowerClient) Tend(ctx context.Context, f *Follower) error {
+	asked := time.Now()
 	ends := c.stableEnds(ctx)
 	for i, end := range ends {
 		f.ends[i] = end
+		// Of a partition that something comes to all the time, some is always on its way.
+		if s, ok := c.sights[i]; ok && f.next[i] >= s.end {
+			f.Watermark.CaughtUp(i, s.at)
+			delete(c.sights, i)
+		}
+		if _, ok := c.sights[i]; !ok {
+			c.sights[i] = sighted{end, asked}
+		}
 	}
 	for _, i := range f.Watermark.Silent(time.Now()) {
 		end, ok := ends[i]

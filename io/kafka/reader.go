@@ -45,6 +45,7 @@ type Reader struct {
 	ends    []int64
 	logEnds []int64 // the log's ends as far as known, for the lag
 	asked   time.Time
+	sight   sight
 	parking *time.Timer
 }
 
@@ -270,6 +271,36 @@ func (r *Reader) askSilent(ctx context.Context, silent []int) {
 			r.Watermark.CaughtUp(i, now)
 		}
 	}
+}
+
+// sight is what a look has shown: where partitions ended at that time, by their index.
+type sight struct {
+	at   time.Time
+	ends map[int]int64
+}
+
+// Look asks where the partitions end now: see Reached.
+func (r *Reader) Look(ctx context.Context) {
+	r.sight = sight{at: time.Now()}
+	r.sight.ends = r.stableEnds(ctx)
+}
+
+// Reached tells whether all was read that was there at the last Look, which is then known to the watermark: of a
+// partition that something comes to all the time, no end is ever seen to be reached otherwise. A partition whose end is
+// not known is not reached.
+func (r *Reader) Reached() bool {
+	all := true
+	for i := range r.next {
+		end, ok := r.sight.ends[i]
+		switch {
+		case r.next[i] >= r.ends[i]:
+		case ok && r.next[i] >= end:
+			r.Watermark.CaughtUp(i, r.sight.at)
+		default:
+			all = false
+		}
+	}
+	return all
 }
 
 // fixEnds makes the ends those of the time at which the run is to end, which has come.

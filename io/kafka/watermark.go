@@ -45,8 +45,12 @@ func (w *Watermark) Observe(i int, eventTime int64, now time.Time) {
 	p.active = now
 }
 
-// CaughtUp takes note that the broker said, now, that nothing of partition i is left to read.
-func (w *Watermark) CaughtUp(i int, now time.Time) { w.partitions[i].caughtUp = now }
+// CaughtUp takes note that nothing of partition i was left to read at a time.
+func (w *Watermark) CaughtUp(i int, at time.Time) {
+	if p := &w.partitions[i]; at.After(p.caughtUp) {
+		p.caughtUp = at
+	}
+}
 
 // End takes note that partition i was read to where its assignment ends.
 func (w *Watermark) End(i int) { w.partitions[i].ended = true }

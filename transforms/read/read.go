@@ -144,6 +144,10 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 		}
 		return sdf.StopProcessing(), err
 	}
+	rest := f.Config.Pause
+	if rest > 0 && !r.Reached() { // nothing waits that lies behind
+		rest = 0
+	}
 	e.Set(r.Watermark.Advance(time.Now()))
 	progress.Of(a.Pipeline).At(a.Partitions[0], r.Lag(), e.Millis())
 	if r.Done() {
@@ -151,23 +155,19 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 		_, _, err := rt.TrySplit(0) // nothing is left to resume
 		return sdf.StopProcessing(), err
 	}
-	behind := r.Lag() > 0
 	r.Park()
-	if behind {
-		return sdf.ResumeProcessingIn(0), nil
-	}
-	return sdf.ResumeProcessingIn(f.Config.Pause), nil
+	return sdf.ResumeProcessingIn(rest), nil
 }
 
 // read reads chunks for as long as a bundle lasts, or to the end, and claims each before it is decoded. Where bundles do
-// not follow each other, it reads no longer than until it has caught up: the runner keeps no state while a bundle lasts.
+// not follow each other, it reads no longer than until it has all that was there when the bundle began: the runner keeps no
+// state while a bundle lasts.
 func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, cfg Config, emit func(click.Batch), reject func(click.Reject), claim func(kafka.Claim) bool) error {
 	done := progress.Of(a.Pipeline)
-	some := false
+	if cfg.Pause > 0 {
+		r.Look(ctx)
+	}
 	for end := time.Now().Add(cfg.Bundle); time.Now().Before(end) && !r.Done(); {
-		if some && cfg.Pause > 0 && r.Lag() == 0 {
-			break
-		}
 		if ctx.Err() != nil { // the job was cancelled; polls would return at once, for as long as the bundle lasts
 			return context.Cause(ctx)
 		}
@@ -175,7 +175,6 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 			if !claim(kafka.Claim{Index: c.Index, Next: c.Next}) {
 				return errSplit
 			}
-			some = true
 			b, skipped, err := d.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
 				done.Rejected(x.Fault.Reason)
 				reject(x)
@@ -195,6 +194,9 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 		}
 		if err := r.Tend(ctx); err != nil {
 			return err
+		}
+		if cfg.Pause > 0 && r.Reached() {
+			break
 		}
 	}
 	return nil
