@@ -76,9 +76,23 @@ func (r *Registry) Incompatible(ctx context.Context, subject, schema string) (re
 	return reasons, err
 }
 
+// Has returns the id of a schema in a subject, if it is one of its versions.
+func (r *Registry) Has(ctx context.Context, subject, schema string) (id int, is bool, err error) {
+	err = r.retry(ctx, fmt.Sprintf("look for a schema in subject %q", subject), func(err error) bool { return refused(err) || missing(err) },
+		func(ctx context.Context) error {
+			s, err := r.client.LookupSchema(ctx, subject, sr.Schema{Schema: schema})
+			id = s.ID
+			return told(err)
+		})
+	if missing(err) {
+		return 0, false, nil
+	}
+	return id, err == nil, err
+}
+
 // missing reports whether the registry answered that it has no such subject or version.
 func missing(err error) bool {
 	var e *sr.ResponseError
 	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound &&
-		(e.ErrorCode == sr.ErrSubjectNotFound.Code || e.ErrorCode == sr.ErrVersionNotFound.Code)
+		(e.ErrorCode == sr.ErrSubjectNotFound.Code || e.ErrorCode == sr.ErrVersionNotFound.Code || e.ErrorCode == sr.ErrSchemaNotFound.Code)
 }

@@ -54,6 +54,5 @@ func register(ctx context.Context, s *settings.Generate) (int, error) {
 		return 0, err
 	}
 	defer r.Close()
-	id, _, err := schemas.Register(ctx, r, s.Topic+"-value", schemas.Schema{Name: "the schema that generate writes with", Text: click.Schema})
-	return id, err
+	return schemas.Ensure(ctx, r, s.Topic+"-value", schemas.Schema{Name: "the schema that generate writes with", Text: click.Schema})
 }

@@ -132,6 +132,16 @@ func writeChanges(b *strings.Builder, changes []string) {
 	}
 }
 
+// Ensure returns the id that a schema has in a subject, and makes it the next version where it is in none: then as
+// Register does.
+func Ensure(ctx context.Context, r *registry.Registry, subject string, s Schema) (int, error) {
+	if id, there, err := r.Has(ctx, subject, s.Text); err != nil || there {
+		return id, err
+	}
+	id, _, err := Register(ctx, r, subject, s)
+	return id, err
+}
+
 // Register makes a schema the next version of a subject, if Check finds nothing against it, and returns its id.
 func Register(ctx context.Context, r *registry.Registry, subject string, s Schema) (int, Verdict, error) {
 	v, err := Check(ctx, r, subject, s)

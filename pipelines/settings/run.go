@@ -101,6 +101,9 @@ func (r *Run) checkRunner(c *checks) {
 	c.number("parallelism", r.Parallelism, 0, 1<<15, "; 0 leaves it to the runner") // Flink's largest
 	c.length("checkpoint-interval", r.CheckpointInterval, time.Second, ", for a checkpoint takes about that long")
 	c.length("poll-interval", r.PollInterval, 0, "")
+	if r.PollInterval > time.Minute {
+		c.add("--poll-interval is %s; it must be at most 1m, as windows wait for it", duration(r.PollInterval))
+	}
 	if r.PollInterval > 0 && r.Runner != "flink" {
 		c.add("--poll-interval %s is for --runner flink; leave it out", duration(r.PollInterval))
 	}

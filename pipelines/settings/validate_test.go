@@ -74,6 +74,7 @@ func TestFaults(t *testing.T) {
 		{"run --clock-skew=-1h", "--clock-skew is -1h; it must not be negative"},
 		{"run --poll-interval=1s", "--poll-interval 1s is for --runner flink; leave it out"},
 		{"run --poll-interval=-1s --runner=flink --endpoint=localhost:8099", "--poll-interval is -1s; it must not be negative"},
+		{"run --poll-interval=2m --runner=flink --endpoint=localhost:8099", "--poll-interval is 2m; it must be at most 1m, as windows wait for it"},
 		{"run --checkpoint-interval=10ms", "--checkpoint-interval is 10ms; it must be at least 1s, for a checkpoint takes about that long"},
 		{"run --retry-timeout=0s", "--retry-timeout is 0s; it must be at least 1s, for one attempt takes about that long"},
 
