@@ -59,7 +59,7 @@ func (c *Click) Check(latest int64) *Fault {
 func notUTF8(field string) *Fault { return Faultf(InvalidField, "%s is not valid UTF-8", field) }
 
 // Batch is the clicks of one fetched chunk of one partition, in columns: Pages[i] was viewed at Times[i].
-// Pages may point into the fetched records: clone what is kept.
+// Its text may point into the fetched records: clone what is kept.
 type Batch struct {
 	Partition int32
 	First     int64 // offset of the chunk's first record
@@ -67,6 +67,17 @@ type Batch struct {
 	Pages     []string
 	Times     []int64 // event times, milliseconds since the epoch
 	Schemas   []int32 // ids of the schemas that the clicks were written with, ascending; none for JSON
+	Events    []Event // what else each click says, in the same order; none where nobody asks for it
+}
+
+// Event is what a click says besides its page and time, and where it stands. Its strings may point into the fetched
+// record: clone what is kept.
+type Event struct {
+	ID        string
+	User      string
+	Session   string // empty where the click has none
+	Offset    int64  // of its record
+	Timestamp int64  // of its record, milliseconds since the epoch
 }
 
 // PageView is one row of the table: a page's views in a window.
@@ -105,9 +116,13 @@ const Schema = `{
   ]
 }`
 
-// Own makes b's pages independent of the records that they were decoded from.
+// Own makes b's text independent of the records that it was decoded from.
 func (b *Batch) Own() {
 	for i, p := range b.Pages {
 		b.Pages[i] = strings.Clone(p)
+	}
+	for i := range b.Events {
+		e := &b.Events[i]
+		e.ID, e.User, e.Session = strings.Clone(e.ID), strings.Clone(e.User), strings.Clone(e.Session)
 	}
 }

@@ -23,6 +23,8 @@ type DecodeSettings struct {
 	Window          time.Duration
 	AllowedLateness time.Duration
 	Final           int64 // windows that end by then were final before this run began, milliseconds since the epoch; 0: none
+	Events          bool  // batches tell all that the clicks say
+	AnyTime         bool  // no click is too late
 }
 
 // Decoder makes a batch of clicks of a chunk of records.
@@ -58,6 +60,7 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 	defer func() { d.batch = b }()
 	b.Partition, b.First, b.Next = c.Partition, c.First, c.Next
 	b.Pages, b.Times, b.Schemas = slices.Grow(b.Pages[:0], len(c.Records)), slices.Grow(b.Times[:0], len(c.Records)), b.Schemas[:0]
+	b.Events = b.Events[:0]
 	var (
 		clicked click.Click
 		newest  = kafka.NoTime
@@ -95,6 +98,9 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		}
 		b.Pages = append(b.Pages, clicked.PageURL)
 		b.Times = append(b.Times, clicked.Timestamp)
+		if d.settings.Events {
+			b.Events = append(b.Events, click.Event{ID: clicked.EventID, User: clicked.UserID, Session: clicked.SessionID, Offset: rec.Offset, Timestamp: at})
+		}
 		newest = max(newest, clicked.Timestamp)
 		if id := d.records.Schema(); id != 0 && (len(b.Schemas) == 0 || b.Schemas[len(b.Schemas)-1] != id) {
 			b.Schemas = append(b.Schemas, id)
@@ -123,7 +129,7 @@ func (d *Decoder) dealtWith(c kafka.Chunk, rec *kgo.Record, at int64) bool {
 // final before stay so.
 func (d *Decoder) oldest(w *kafka.Watermark) int64 {
 	reported := w.Reported()
-	if reported == kafka.NoTime {
+	if reported == kafka.NoTime || d.settings.AnyTime {
 		return d.settings.Final
 	}
 	final := reported - d.settings.AllowedLateness.Milliseconds()

@@ -120,6 +120,19 @@ func TestChunkDefersWhatWasReplayed(t *testing.T) {
 	assert.Zero(t, d.Deferred(), "of the last chunk alone")
 }
 
+// TestChunkTellsAllOfAClick is for steps that want more than pages and times.
+func TestChunkTellsAllOfAClick(t *testing.T) {
+	late := record(7, noon.Add(-time.Hour))
+	d, err := NewDecoder(DecodeSettings{Format: "json", ClockSkew: time.Minute, Window: time.Minute, Events: true, AnyTime: true})
+	require.NoError(t, err)
+	for range 2 { // the columns of one chunk are not the next one's
+		b, _, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Records: []*kgo.Record{late}}, noon, watermark(noon.UnixMilli()), nil)
+		require.NoError(t, err)
+		assert.Equal(t, []string{"/7"}, b.Pages, "it is never too late")
+		assert.Equal(t, []click.Event{{ID: "e", User: "u", Offset: 7, Timestamp: noon.UnixMilli()}}, b.Events)
+	}
+}
+
 func TestNewDecoderRefusesAFormat(t *testing.T) {
 	_, err := NewDecoder(DecodeSettings{Format: "xml"})
 	assert.ErrorContains(t, err, `format "xml"`)
