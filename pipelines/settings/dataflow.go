@@ -92,22 +92,19 @@ func (l Labels) String() string {
 	return strings.Join(pairs, ",")
 }
 
-// Bounded tells whether the run ends by itself.
-func (r *Run) Bounded() bool { return r.Until.Word != Never }
-
 // checkElsewhere refuses what only Dataflow knows, where it is not the runner.
-func (r *Run) checkElsewhere(c *checks) {
-	v := reflect.ValueOf(r.Dataflow)
+func (j *Job) checkElsewhere(c *checks) {
+	v := reflect.ValueOf(j.Dataflow)
 	for i := range v.NumField() {
 		if field := v.Type().Field(i); !v.Field(i).IsZero() {
-			c.add("--%s is for --runner dataflow, and --runner is %s; leave it out", field.Tag.Get("name"), r.Runner)
+			c.add("--%s is for --runner dataflow, and --runner is %s; leave it out", field.Tag.Get("name"), j.Runner)
 		}
 	}
 }
 
 // checkDataflow checks what Dataflow needs.
-func (r *Run) checkDataflow(c *checks) {
-	d := r.Dataflow
+func (j *Job) checkDataflow(c *checks, in *Input) {
+	d := j.Dataflow
 	for _, needed := range []struct{ flag, value, as string }{
 		{"project", d.Project, "as --project acme-clicks"}, {"region", d.Region, "as --region europe-west1"},
 		{"staging-location", d.StagingLocation, "as --staging-location gs://bucket/staging"},
@@ -116,7 +113,7 @@ func (r *Run) checkDataflow(c *checks) {
 			c.add("--%s is missing; --runner dataflow needs it, %s", needed.flag, needed.as)
 		}
 	}
-	c.patterns(&r.Dataflow)
+	c.patterns(&j.Dataflow)
 	c.file("worker-binary", d.WorkerBinary)
 	c.number("num-workers", d.NumWorkers, 0, 4000, "; 0 leaves it to Dataflow") // a job's most
 	c.number("max-num-workers", d.MaxNumWorkers, 0, 4000, "; 0 leaves it to Dataflow")
@@ -124,56 +121,53 @@ func (r *Run) checkDataflow(c *checks) {
 	if d.MaxNumWorkers > 0 && d.NumWorkers > d.MaxNumWorkers {
 		c.add("--num-workers is %d, and --max-num-workers is %d; it must not be more", d.NumWorkers, d.MaxNumWorkers)
 	}
-	if d.FlexRSGoal != "" && !r.Bounded() {
+	if d.FlexRSGoal != "" && !in.Bounded() {
 		c.add("--flexrs-goal %s is for bounded runs, and --until is never; name latest or a time, or leave it out", d.FlexRSGoal)
 	}
 	if d.DryRun && d.TemplateLocation != "" {
 		c.add("--dry-run changes nothing, and --template-location %s writes an object; leave one of them out", d.TemplateLocation)
 	}
-	if !strings.HasPrefix(r.Table, "gs://") && !strings.HasPrefix(r.Table, "s3://") {
-		c.add("--table %s is on this machine, which Dataflow's workers do not see; name gs://bucket/path or s3://bucket/path", r.Table)
-	}
-	r.checkDataflowReaches(c)
-	for flag, value := range map[string]string{"environment": r.Environment, "environment-config": r.EnvironmentConfig} {
+	j.checkDataflowReaches(c, in)
+	for flag, value := range map[string]string{"environment": j.Environment, "environment-config": j.EnvironmentConfig} {
 		if value != "" {
 			c.add("--%s %s is for flink and spark: Dataflow starts its workers itself; leave it out, or name their image by --sdk-container-image", flag, value)
 		}
 	}
-	if r.FlinkREST != "" {
-		c.add("--flink-rest %s is for --runner flink; leave it out", r.FlinkREST)
+	if j.FlinkREST != "" {
+		c.add("--flink-rest %s is for --runner flink; leave it out", j.FlinkREST)
 	}
-	if len(r.RunnerOptions) > 0 {
-		c.add("--runner-option %s is for flink and spark; use --experiments or --dataflow-service-options", r.RunnerOptions[0])
+	if len(j.RunnerOptions) > 0 {
+		c.add("--runner-option %s is for flink and spark; use --experiments or --dataflow-service-options", j.RunnerOptions[0])
 	}
-	if r.Parallelism != 0 {
+	if j.Parallelism != 0 {
 		c.add("--parallelism is for flink and spark; say --num-workers or --max-num-workers")
 	}
 }
 
 // checkDataflowReaches refuses addresses that mean another machine to a worker of Dataflow's, unless it is a
 // stand-in of Dataflow on this one.
-func (r *Run) checkDataflowReaches(c *checks) {
+func (j *Job) checkDataflowReaches(c *checks, in *Input) {
 	here := false
-	if r.Endpoint != "" {
-		u, err := url.Parse(r.Endpoint)
+	if j.Endpoint != "" {
+		u, err := url.Parse(j.Endpoint)
 		if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
-			c.add("--endpoint is %q; for --runner dataflow it is the URL of Dataflow's API, which is best left out", r.Endpoint)
+			c.add("--endpoint is %q; for --runner dataflow it is the URL of Dataflow's API, which is best left out", j.Endpoint)
 			return
 		}
 		if here = isLoopback(net.JoinHostPort(u.Hostname(), "0")); !here && u.Scheme == "http" {
-			c.add("--endpoint %s would have a Google token sent in the clear; write https://", r.Endpoint)
+			c.add("--endpoint %s would have a Google token sent in the clear; write https://", j.Endpoint)
 		}
 	}
 	if here {
 		return
 	}
-	for _, broker := range r.Kafka.Brokers {
+	for _, broker := range in.Kafka.Brokers {
 		if isLoopback(broker) {
 			c.add("--brokers %s is on this machine, which Dataflow's workers do not reach; name brokers that are reached from --network", broker)
 		}
 	}
-	if u, err := url.Parse(r.Registry); err == nil && isLoopback(net.JoinHostPort(u.Hostname(), "0")) {
-		c.add("--registry %s is on this machine, which Dataflow's workers do not reach; name one that is reached from --network", r.Registry)
+	if u, err := url.Parse(in.Registry); err == nil && isLoopback(net.JoinHostPort(u.Hostname(), "0")) {
+		c.add("--registry %s is on this machine, which Dataflow's workers do not reach; name one that is reached from --network", in.Registry)
 	}
 }
 

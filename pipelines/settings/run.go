@@ -1,43 +1,23 @@
 package settings
 
 import (
-	"net"
-	"net/url"
 	"strings"
 	"time"
 )
 
 func (r *Run) check(c *checks) {
 	c.choices(r)
-	c.kafka(r.Kafka)
-	r.checkSource(c)
+	r.checkInput(c)
+	c.group(r.Group)
+	c.start(r.Start, r.Until)
+	r.checkKafkaIO(c)
 	r.checkTime(c)
 	r.checkTable(c)
-	r.checkRunner(c)
-}
-
-func (r *Run) checkSource(c *checks) {
-	c.topic("topic", r.Topic)
-	c.topic("dead-letter-topic", r.DeadLetterTopic)
-	if r.Topic == r.DeadLetterTopic {
-		c.add("--dead-letter-topic is --topic, %s: its rejects would be read again without end; name another", r.Topic)
+	r.checkJob(c, &r.Input)
+	if r.Runner == "dataflow" && !strings.HasPrefix(r.Table, "gs://") && !strings.HasPrefix(r.Table, "s3://") {
+		c.add("--table %s is on this machine, which Dataflow's workers do not see; name gs://bucket/path or s3://bucket/path", r.Table)
 	}
-	if r.Group == "" {
-		c.add("--group is empty; name the consumer group whose offsets are committed")
-	}
-	c.registry(r.Format, r.Registry)
-	if w := r.Start.Word; w != "" && w != Latest && w != Earliest || r.Start.IsZero() {
-		c.add("--start is %q; it must be latest, earliest or a time as 2026-01-31T08:00:00Z", w)
-	}
-	if w := r.Until.Word; w != "" && w != Latest && w != Never || r.Until.IsZero() {
-		c.add("--until is %q; it must be never, latest or a time as 2026-01-31T08:00:00Z", w)
-	}
-	if !r.Start.Time.IsZero() && !r.Until.Time.IsZero() && !r.Start.Time.Before(r.Until.Time) {
-		c.add("--start %s is not before --until %s; nothing would be read", r.Start, r.Until)
-	}
-	r.checkKafkaIO(c)
-	c.number("readers", r.Readers, 1, 1024, "")
-	if r.Readers > 1 && (r.Runner == "prism" || r.Runner == "direct") {
+	if r.Readers > 1 && r.here() {
 		// On Prism the readers' watermarks overwrite one another: what a slow one reads would be too late.
 		c.add("--readers is %d; --runner %s takes one, which reads every partition", r.Readers, r.Runner)
 	}
@@ -76,102 +56,11 @@ func (r *Run) checkTime(c *checks) {
 		c.add("--window is %s; it must be whole seconds", duration(r.Window))
 	}
 	c.length("allowed-lateness", r.AllowedLateness, 0, "")
-	c.length("watermark-delay", r.WatermarkDelay, 0, "")
-	c.length("idle-timeout", r.IdleTimeout, time.Second, ", as a partition is silent that long between two fetches")
-	c.length("clock-skew", r.ClockSkew, 0, "")
 }
 
 func (r *Run) checkTable(c *checks) {
 	c.table(r.Table, r.TableFormat)
 	c.number("shards", r.Shards, 1, 1024, ", as every window has a file per shard")
-}
-
-func (r *Run) checkRunner(c *checks) {
-	switch r.Runner {
-	case "dataflow":
-		r.checkDataflow(c)
-	case "flink", "spark":
-		r.checkJobService(c)
-	default:
-		r.checkInProcess(c)
-	}
-	if r.Runner != "dataflow" {
-		r.checkElsewhere(c)
-	}
-	c.number("parallelism", r.Parallelism, 0, 1<<15, "; 0 leaves it to the runner") // Flink's largest
-	c.length("checkpoint-interval", r.CheckpointInterval, time.Second, ", for a checkpoint takes about that long")
-	c.length("poll-interval", r.PollInterval, 0, "")
-	if r.PollInterval > time.Minute {
-		c.add("--poll-interval is %s; it must be at most 1m, as windows wait for it", duration(r.PollInterval))
-	}
-	if r.PollInterval > 0 && r.Runner != "flink" {
-		c.add("--poll-interval %s is for --runner flink; leave it out", duration(r.PollInterval))
-	}
-	if r.MetricsListen != "" {
-		c.address("metrics-listen", r.MetricsListen, true)
-	}
-}
-
-// checkInProcess refuses what only means something to a distributed runner.
-func (r *Run) checkInProcess(c *checks) {
-	for flag, value := range map[string]string{
-		"endpoint": r.Endpoint, "environment": r.Environment, "environment-config": r.EnvironmentConfig, "flink-rest": r.FlinkREST,
-	} {
-		if value != "" && (flag != "environment" || value != "loopback") {
-			c.add("--%s %s is for distributed runners, and --runner is %s; name flink or spark, or leave it out", flag, value, r.Runner)
-		}
-	}
-	if len(r.RunnerOptions) > 0 {
-		c.add("--runner-option is for distributed runners, and --runner is %s; name flink or spark, or leave it out", r.Runner)
-	}
-	if r.Async {
-		c.add("--async is for distributed runners: --runner %s runs in this process; leave it out", r.Runner)
-	}
-}
-
-// checkJobService checks what a runner behind a job service needs.
-func (r *Run) checkJobService(c *checks) {
-	if r.Endpoint == "" {
-		c.add("--endpoint is missing; --runner %s needs the address of its job service, as localhost:8099", r.Runner)
-		return
-	}
-	c.address("endpoint", r.Endpoint, false)
-	switch environment, here := r.EnvironmentName(), isLoopback(r.Endpoint); {
-	case environment == "":
-		c.add("--environment is missing; --endpoint %s is on another machine, so say where the workers are: external, process or docker", r.Endpoint)
-	case environment == "loopback" && !here:
-		c.add("--environment loopback has the workers in this process, which --endpoint %s on another machine does not reach; name external, process or docker", r.Endpoint)
-	case environment == "loopback" && r.Async:
-		c.add("--async ends this process, and --environment loopback has the workers in it; name external, process or docker")
-	case environment == "docker" && r.EnvironmentConfig == "":
-		c.add("--environment-config is missing; --environment docker needs the image, as registry.example/clickstream:1")
-	}
-	if r.Runner == "spark" && r.Until.Word == Never {
-		c.add("--until is never; --runner spark counts what there is and ends, as its streaming of Go pipelines never would: name latest or a time, and run it again and again, each run goes on where the table is")
-	}
-	if u, err := url.Parse(r.FlinkREST); r.FlinkREST != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		c.add("--flink-rest is %q; write its URL, as http://localhost:8081", r.FlinkREST)
-	}
-	for _, option := range r.RunnerOptions {
-		if name, _, ok := strings.Cut(option, "="); !ok || name == "" || strings.ContainsAny(name, ":- ") {
-			c.add("--runner-option %q is no option and its value; write it as Beam does, as state_backend=rocksdb", option)
-		}
-	}
-}
-
-// EnvironmentName returns where the workers are, when it is said or follows from the endpoint; empty otherwise.
-func (r *Run) EnvironmentName() string {
-	if r.Environment == "" && isLoopback(r.Endpoint) {
-		return "loopback"
-	}
-	return r.Environment
-}
-
-// isLoopback tells whether an address, host:port, is of this machine alone.
-func isLoopback(address string) bool {
-	host, _, err := net.SplitHostPort(address)
-	ip := net.ParseIP(host)
-	return err == nil && (host == "localhost" || ip != nil && ip.IsLoopback())
 }
 
 func (w *Worker) check(c *checks) {

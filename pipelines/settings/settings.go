@@ -41,32 +41,32 @@ func (k Kafka) Connection() kafka.Connection {
 	}
 }
 
-// Run is what the run command can be told.
+// Input is what a pipeline reads, and when it takes a partition to be complete up to a time.
 //
 //nolint:lll // a setting is one line, its help included
-type Run struct {
-	Topic            string `name:"topic" help:"Topic to read." default:"events.clickstream.raw" group:"source"`
-	Group            string `name:"group" help:"Consumer group whose offsets are committed, for tools that show lag. What is read next is the table's to say." default:"clickstream-aggregator" group:"source"`
-	Format           string `name:"format" help:"How the records are written: ${enum}." enum:"avro,json" default:"avro" group:"source"`
-	Registry         string `name:"registry" help:"Schema registry (Confluent's API). Needed for avro." placeholder:"URL" group:"source"`
-	Start            Moment `name:"start" help:"Where to start when the table is new: latest, earliest, or an RFC 3339 time. A table that exists says itself (${default})." default:"latest" placeholder:"WHEN" group:"source"`
-	Until            Moment `name:"until" help:"Where to end: never, latest (the topic's ends as they are now), or an RFC 3339 time (${default})." default:"never" placeholder:"WHEN" group:"source"`
-	DeadLetterTopic  string `name:"dead-letter-topic" help:"Topic of the records that could not be counted. It is made where it is missing." default:"events.clickstream.dlq" group:"source"`
-	OnDataLoss       string `name:"on-data-loss" help:"What to do when Kafka no longer has the records that are next: ${enum}." enum:"fail,warn" default:"fail" group:"source"`
-	Source           string `name:"source" help:"Who reads: native, or kafkaio, which is Java's KafkaIO, on Flink alone and many times slower." enum:"native,kafkaio" default:"native" group:"source"`
-	ExpansionService string `name:"expansion-service" help:"Beam's expansion service that knows Java's KafkaIO, host:port. Needed for --source kafkaio." placeholder:"HOST:PORT" group:"source"`
-	Readers          int    `name:"readers" help:"Readers that share the partitions. Prism takes one, Flink as many as there are to be." default:"1" group:"source"`
+type Input struct {
+	Topic           string `name:"topic" help:"Topic to read." default:"events.clickstream.raw" group:"source"`
+	Format          string `name:"format" help:"How the records are written: ${enum}." enum:"avro,json" default:"avro" group:"source"`
+	Registry        string `name:"registry" help:"Schema registry (Confluent's API). Needed for avro." placeholder:"URL" group:"source"`
+	Until           Moment `name:"until" help:"Where to end: never, latest (the topic's ends as they are now), or an RFC 3339 time (${default})." default:"never" placeholder:"WHEN" group:"source"`
+	DeadLetterTopic string `name:"dead-letter-topic" help:"Topic of the records that could not be counted. It is made where it is missing." default:"events.clickstream.dlq" group:"source"`
+	OnDataLoss      string `name:"on-data-loss" help:"What to do when Kafka no longer has the records that are next: ${enum}." enum:"fail,warn" default:"fail" group:"source"`
+	Readers         int    `name:"readers" help:"Readers that share the partitions. Prism takes one, Flink as many as there are to be." default:"1" group:"source"`
 
-	Window          time.Duration `name:"window" help:"Length of the windows that are counted." default:"1m" group:"time"`
-	AllowedLateness time.Duration `name:"allowed-lateness" help:"How long after its end a window still takes clicks." default:"5m" group:"time"`
-	WatermarkDelay  time.Duration `name:"watermark-delay" help:"How far the watermark stays behind the newest click." default:"10s" group:"time"`
-	IdleTimeout     time.Duration `name:"idle-timeout" help:"How long a partition may be silent before the watermark goes on without it." default:"30s" group:"time"`
-	ClockSkew       time.Duration `name:"clock-skew" help:"How far ahead of its record's time a click's may be." default:"5m" group:"time"`
+	WatermarkDelay time.Duration `name:"watermark-delay" help:"How far the watermark stays behind the newest click." default:"10s" group:"time"`
+	IdleTimeout    time.Duration `name:"idle-timeout" help:"How long a partition may be silent before the watermark goes on without it." default:"30s" group:"time"`
+	ClockSkew      time.Duration `name:"clock-skew" help:"How far ahead of its record's time a click's may be." default:"5m" group:"time"`
 
-	Table       string `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
-	TableFormat string `name:"table-format" help:"Format of the table: ${enum}." enum:"delta,parquet" default:"delta" group:"table"`
-	Shards      int    `name:"shards" help:"Files that a window's rows are spread over, by page." default:"1" group:"table"`
+	Kafka Kafka `embed:""`
+}
 
+// Bounded tells whether the pipeline ends by itself.
+func (i *Input) Bounded() bool { return i.Until.Word != Never }
+
+// Job is who runs a pipeline, and how.
+//
+//nolint:lll // a setting is one line, its help included
+type Job struct {
 	Runner             string        `name:"runner" help:"Who runs the pipeline: ${enum}. prism is in this process, and so is direct, its other name." enum:"prism,direct,flink,spark,dataflow" default:"prism" group:"runner"`
 	Endpoint           string        `name:"endpoint" help:"Beam's job service of Flink or Spark, host:port; or the URL of Dataflow's API, where it is not Google's." placeholder:"WHERE" group:"runner"`
 	Environment        string        `name:"environment" help:"Where the workers run: loopback (in this process), external (in pools, see the worker command), process (this binary, which the runner starts) or docker. It is loopback when the endpoint is on this machine." enum:",loopback,external,process,docker" default:"" placeholder:"NAME" group:"runner"`
@@ -80,7 +80,26 @@ type Run struct {
 	MetricsListen      string        `name:"metrics-listen" help:"Address to serve metrics for Prometheus at; none by default." placeholder:"HOST:PORT" group:"runner"`
 
 	Dataflow Dataflow `embed:""`
-	Kafka    Kafka    `embed:""`
+}
+
+// Run is what the run command can be told.
+//
+//nolint:lll // a setting is one line, its help included
+type Run struct {
+	Input            `embed:""`
+	Group            string `name:"group" help:"Consumer group whose offsets are committed, for tools that show lag. What is read next is the table's to say." default:"clickstream-aggregator" group:"source"`
+	Start            Moment `name:"start" help:"Where to start when the table is new: latest, earliest, or an RFC 3339 time. A table that exists says itself (${default})." default:"latest" placeholder:"WHEN" group:"source"`
+	Source           string `name:"source" help:"Who reads: native, or kafkaio, which is Java's KafkaIO, on Flink alone and many times slower." enum:"native,kafkaio" default:"native" group:"source"`
+	ExpansionService string `name:"expansion-service" help:"Beam's expansion service that knows Java's KafkaIO, host:port. Needed for --source kafkaio." placeholder:"HOST:PORT" group:"source"`
+
+	Window          time.Duration `name:"window" help:"Length of the windows that are counted." default:"1m" group:"time"`
+	AllowedLateness time.Duration `name:"allowed-lateness" help:"How long after its end a window still takes clicks." default:"5m" group:"time"`
+
+	Table       string `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
+	TableFormat string `name:"table-format" help:"Format of the table: ${enum}." enum:"delta,parquet" default:"delta" group:"table"`
+	Shards      int    `name:"shards" help:"Files that a window's rows are spread over, by page." default:"1" group:"table"`
+
+	Job `embed:""`
 }
 
 // Worker is what the worker command can be told.

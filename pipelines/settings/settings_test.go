@@ -64,14 +64,16 @@ func file(t *testing.T, name, content string) string {
 func TestDefaults(t *testing.T) {
 	p := mustParse(t, nil, "run")
 	assert.Equal(t, settings.Run{
-		Kafka: settings.Kafka{Brokers: []string{"localhost:9092"}, RetryTimeout: 30 * time.Second},
-		Topic: "events.clickstream.raw", Group: "clickstream-aggregator", Format: "avro",
-		Start: settings.Moment{Word: "latest"}, Until: settings.Moment{Word: "never"},
-		DeadLetterTopic: "events.clickstream.dlq", OnDataLoss: "fail", Source: "native", Readers: 1,
-		Window: time.Minute, AllowedLateness: 5 * time.Minute, WatermarkDelay: 10 * time.Second,
-		IdleTimeout: 30 * time.Second, ClockSkew: 5 * time.Minute,
+		Input: settings.Input{
+			Topic: "events.clickstream.raw", Format: "avro", Until: settings.Moment{Word: "never"},
+			DeadLetterTopic: "events.clickstream.dlq", OnDataLoss: "fail", Readers: 1,
+			WatermarkDelay: 10 * time.Second, IdleTimeout: 30 * time.Second, ClockSkew: 5 * time.Minute,
+			Kafka: settings.Kafka{Brokers: []string{"localhost:9092"}, RetryTimeout: 30 * time.Second},
+		},
+		Group: "clickstream-aggregator", Start: settings.Moment{Word: "latest"}, Source: "native",
+		Window: time.Minute, AllowedLateness: 5 * time.Minute,
 		Table: "./silver/page_views_1min", TableFormat: "delta", Shards: 1,
-		Runner: "prism", CheckpointInterval: 10 * time.Second,
+		Job: settings.Job{Runner: "prism", CheckpointInterval: 10 * time.Second},
 	}, p.cli.Run.Settings)
 	assert.Equal(t, settings.Common{LogFormat: "text", LogLevel: "info"}, p.cli.Common)
 }
