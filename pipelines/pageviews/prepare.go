@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -33,7 +35,7 @@ const settling = 2 * time.Second
 // the topics, the table. It makes the dead letter topic and the table where they are missing; a dry run makes nothing, and
 // begins where a new table would.
 func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
-	by := runner(s)
+	by := launch.For(&s.Job, &s.Input)
 	if err := reach(ctx, s, by); err != nil {
 		return Plan{}, err
 	}
@@ -79,8 +81,8 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 				Format: s.Format, Registry: schemas,
 				ClockSkew: s.ClockSkew, Window: s.Window, AllowedLateness: s.AllowedLateness,
 			},
-			Bundle: bundle, Pause: pause(s),
-			Whole: whole(s),
+			Bundle: bundle, Pause: launch.Pause(&s.Job, &s.Input),
+			Whole: launch.Whole(&s.Job, &s.Input),
 		},
 	}
 	p.Store = store.Config{Pipeline: p.Pipeline, Whole: p.Read.Whole, Table: table.Settings{
@@ -114,6 +116,18 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 		return Plan{}, errors.Join(connection.Explain(err, kafka.Doing{Operation: "Read", Group: s.Group, Topic: s.Topic}), t.Close())
 	}
 	return p, t.Close()
+}
+
+// forWorkers returns the settings of a table that is there, as workers need them that may be other processes, in
+// other folders and on other machines.
+func forWorkers(s table.Settings) (table.Settings, error) {
+	s.Existing = true
+	if strings.Contains(s.Path, "://") {
+		return s, nil
+	}
+	var err error
+	s.Path, err = filepath.Abs(s.Path)
+	return s, err
 }
 
 // reach finds out whether those are there who are to run the pipeline.
