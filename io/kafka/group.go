@@ -21,12 +21,13 @@ func commitOffsets(ctx context.Context, admin *kadm.Client, group string, offset
 	})
 }
 
-// whileCoordinatorIsAway calls f again while the group has no coordinator: the first group of a broker's life waits
-// until the broker has made the topic of its offsets, and a broker that was started again until it has read it.
+// whileCoordinatorIsAway calls f again while the group, or the transaction, has no coordinator: the first group of a
+// broker's life waits until the broker has made the topic of its offsets, and a broker that was started again until it
+// has read it. So it does while the coordinator is busy with the end of an earlier transaction.
 func whileCoordinatorIsAway(ctx context.Context, f func() error) error {
 	for pause, end := 50*time.Millisecond, time.Now().Add(DefaultRetryTimeout); ; pause = min(2*pause, time.Second) {
 		err := f()
-		if err == nil || !kerr.IsRetriable(err) || time.Now().After(end) {
+		if err == nil || !kerr.IsRetriable(err) && !errors.Is(err, kerr.ConcurrentTransactions) || time.Now().After(end) {
 			return err
 		}
 		select {

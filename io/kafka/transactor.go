@@ -29,13 +29,13 @@ type Transactor struct {
 }
 
 // OpenTransactor returns the producer of a transactional id. It ends what an earlier producer of that id has left open,
-// and waits until that is done; the earlier one, should it still be there, fails by ErrFenced from then on. maxBytes is
-// as OpenWriter's. Records go to the topics and partitions that they name.
-func OpenTransactor(ctx context.Context, c Connection, id string, maxBytes int32) (*Transactor, error) {
-	w, err := openWriter(c, "", maxBytes,
+// and waits until that is done; the earlier one, should it still be there, fails by ErrFenced from then on. Records go to
+// the topics that they name, and to the partitions that the partitioner says.
+func OpenTransactor(ctx context.Context, c Connection, id string, limits Limits, partitioner kgo.Partitioner) (*Transactor, error) {
+	w, err := openWriter(c, "", limits,
 		kgo.TransactionalID(id),
 		kgo.TransactionTimeout(TransactionTimeout),
-		kgo.RecordPartitioner(kgo.ManualPartitioner()),
+		kgo.RecordPartitioner(partitioner),
 	)
 	if err != nil {
 		return nil, err
@@ -76,14 +76,27 @@ func (t *Transactor) Write(ctx context.Context, r *kgo.Record, landed func(*kgo.
 
 // Commit waits until all that was written has arrived, and ends the transaction. What an error of its leaves is not
 // known: the transaction may have been committed.
-func (t *Transactor) Commit(ctx context.Context) error {
+func (t *Transactor) Commit(ctx context.Context) error { return t.commit(ctx, nil) }
+
+// CommitAt is Commit, with how far a consumer group has come as a part of the transaction: both happen, or neither. Where
+// nothing was written, there is no transaction, and the group stays where it is.
+func (t *Transactor) CommitAt(ctx context.Context, p Position) error { return t.commit(ctx, &p) }
+
+func (t *Transactor) commit(ctx context.Context, p *Position) error {
 	if err := t.Flush(ctx); err != nil {
 		return err
 	}
 	if !t.open {
 		return nil
 	}
-	if err := t.client.EndTransaction(ctx, kgo.TryCommit); err != nil {
+	var err error
+	if p != nil {
+		err = t.advance(ctx, *p)
+	}
+	if err == nil {
+		err = t.client.EndTransaction(ctx, kgo.TryCommit)
+	}
+	if err != nil {
 		t.fail(t.explain(err, ""))
 		return t.Failed()
 	}
@@ -103,21 +116,25 @@ func (t *Transactor) Close() {
 	t.Writer.Close()
 }
 
-// explain is Connection.Explain, which knows no transactions.
 func (t *Transactor) explain(err error, topic string) error {
+	return t.connection.explainTransaction(err, t.id, topic)
+}
+
+// explainTransaction is Explain, which knows no transactions, for one of a transactional id.
+func (c Connection) explainTransaction(err error, id, topic string) error {
 	switch {
 	case err == nil || isExplained(err):
 		return err
 	case errors.Is(err, kerr.TransactionalIDAuthorizationFailed):
-		principal := "User:" + t.connection.SASLUser
-		if t.connection.SASLUser == "" {
+		principal := "User:" + c.SASLUser
+		if c.SASLUser == "" {
 			principal = "User:NAME"
 		}
-		short := "no permission to write to transactional.id " + t.id
+		short := "no permission to write to transactional.id " + id
 		return &fault{fmt.Sprintf("%s; it needs the ACL Write: kafka-acls.sh --bootstrap-server %s --add --allow-principal %s --operation Write --operation Describe --transactional-id %s",
-			short, t.connection.where(), principal, t.id), ErrDenied, err, short}
+			short, c.where(), principal, id), ErrDenied, err, short}
 	case errors.Is(err, kerr.ProducerFenced), errors.Is(err, kerr.InvalidProducerEpoch), errors.Is(err, kerr.InvalidProducerIDMapping):
-		return &fault{"transactional.id " + t.id + " was taken over by another producer", ErrFenced, err, ""}
+		return &fault{"transactional.id " + id + " was taken over by another producer", ErrFenced, err, ""}
 	}
-	return t.connection.Explain(err, Doing{Operation: "Write", Topic: topic})
+	return c.Explain(err, Doing{Operation: "Write", Topic: topic})
 }

@@ -22,7 +22,7 @@ func TestTransactorsTakeOver(t *testing.T) {
 		topic, id := c.Topic(t, 2), c.Name(t)
 		connection := kafka.Connection{Brokers: c.Brokers}
 		open := func() *kafka.Transactor {
-			tx, err := kafka.OpenTransactor(ctx, connection, id, 0)
+			tx, err := kafka.OpenTransactor(ctx, connection, id, nil, kgo.ManualPartitioner())
 			require.NoError(t, err)
 			t.Cleanup(tx.Close)
 			return tx

@@ -29,12 +29,35 @@ func (c Connection) recordRetries() int {
 }
 
 // OpenWriter returns a writer to topic that never sends the broker more than maxBytes at once: the topic's
-// max.message.bytes, or 0 for Kafka's default of it. It does not connect.
+// max.message.bytes, or 0 for what old brokers take by default. It does not connect.
 func OpenWriter(c Connection, topic string, maxBytes int32) (*Writer, error) {
-	return openWriter(c, topic, maxBytes)
+	return openWriter(c, topic, Limits{topic: maxBytes})
 }
 
-func openWriter(c Connection, topic string, maxBytes int32, extra ...kgo.Opt) (*Writer, error) {
+// Limits are the largest batches of records that topics take, in bytes: their max.message.bytes. A topic that is not
+// named, or has 0, takes what old brokers take by default.
+type Limits map[string]int32
+
+const batchBytes = 1_000_012 // what old brokers take by default
+
+// of returns the limit of a topic.
+func (l Limits) of(topic string) int32 {
+	if n := l[topic]; n > 0 {
+		return n
+	}
+	return batchBytes
+}
+
+// largest returns the largest limit.
+func (l Limits) largest() int32 {
+	most := int32(batchBytes)
+	for topic := range l {
+		most = max(most, l.of(topic))
+	}
+	return most
+}
+
+func openWriter(c Connection, topic string, limits Limits, extra ...kgo.Opt) (*Writer, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Writer{connection: c, topic: topic, health: &health{}, stop: stop}
 	opts := []kgo.Opt{
@@ -43,9 +66,8 @@ func openWriter(c Connection, topic string, maxBytes int32, extra ...kgo.Opt) (*
 		kgo.DefaultProduceTopic(topic),
 		kgo.RecordRetries(c.recordRetries()),
 		kgo.ProducerBatchCompression(kgo.ZstdCompression(), kgo.NoCompression()),
-	}
-	if maxBytes > 0 {
-		opts = append(opts, kgo.ProducerBatchMaxBytes(maxBytes), kgo.BrokerMaxWriteBytes(max(2*maxBytes, 100<<20)))
+		kgo.ProducerBatchMaxBytesFn(limits.of),
+		kgo.BrokerMaxWriteBytes(max(2*limits.largest(), 100<<20)),
 	}
 	client, err := c.Client(append(opts, extra...)...)
 	if err != nil {

@@ -105,7 +105,9 @@ func Replay(ctx context.Context, s *settings.DLQReplay, tell Tell) (*Replayed, e
 		return nil, err
 	}
 	if !s.DryRun {
-		if r.tx, err = kafka.OpenTransactor(ctx, r.connection, r.transactionalID(), int32(r.maxBytes)); err != nil { //nolint:gosec // it was an int32
+		limit := int32(r.maxBytes) //nolint:gosec // it was one
+		limits := kafka.Limits{r.Audit.Topic: limit, r.Letters.DeadLetterTopic: limit}
+		if r.tx, err = kafka.OpenTransactor(ctx, r.connection, r.transactionalID(), limits, kgo.ManualPartitioner()); err != nil {
 			return nil, r.explain(err)
 		}
 		defer r.tx.Close()
