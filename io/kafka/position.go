@@ -136,6 +136,12 @@ func (t *Transactor) advance(ctx context.Context, p Position) error {
 	return t.explainGroup(err, p)
 }
 
+// Position is FetchPosition, by the connections of t.
+func (t *Transactor) Position(ctx context.Context, group, topic string) (Position, error) {
+	p, err := FetchPosition(ctx, kadm.NewClient(t.client), group, topic)
+	return p, t.connection.Explain(err, Doing{Operation: "Read", Group: group, Topic: topic})
+}
+
 // explainGroup is explain, for what may be the group's.
 func (t *Transactor) explainGroup(err error, p Position) error {
 	if errors.Is(err, kerr.GroupAuthorizationFailed) || errors.Is(err, kerr.TopicAuthorizationFailed) {

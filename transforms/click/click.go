@@ -61,13 +61,15 @@ func notUTF8(field string) *Fault { return Faultf(InvalidField, "%s is not valid
 // Batch is the clicks of one fetched chunk of one partition, in columns: Pages[i] was viewed at Times[i].
 // Its text may point into the fetched records: clone what is kept.
 type Batch struct {
+	Reader    int32 // who fetched it, by the first partition that is read by it
 	Partition int32
 	First     int64 // offset of the chunk's first record
 	Next      int64 // offset after the chunk's last record
 	Pages     []string
-	Times     []int64 // event times, milliseconds since the epoch
-	Schemas   []int32 // ids of the schemas that the clicks were written with, ascending; none for JSON
-	Events    []Event // what else each click says, in the same order; none where nobody asks for it
+	Times     []int64  // event times, milliseconds since the epoch
+	Schemas   []int32  // ids of the schemas that the clicks were written with, ascending; none for JSON
+	Events    []Event  // what else each click says, in the same order; none where nobody asks for it
+	Rejects   []Reject // the records that are no clicks, where they are to stay with the others
 }
 
 // Event is what a click says besides its page and time, and where it stands. Its strings may point into the fetched

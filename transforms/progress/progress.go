@@ -11,12 +11,13 @@ import (
 
 // Progress counts what one pipeline's steps do. Its methods may be called at any time, by anyone.
 type Progress struct {
-	read     atomic.Int64
-	counted  atomic.Int64
-	skipped  atomic.Int64
-	deferred atomic.Int64
-	windows  atomic.Int64
-	rejected map[click.Reason]*atomic.Int64
+	read      atomic.Int64
+	counted   atomic.Int64
+	skipped   atomic.Int64
+	deferred  atomic.Int64
+	windows   atomic.Int64
+	forwarded atomic.Int64
+	rejected  map[click.Reason]*atomic.Int64
 
 	mu      sync.Mutex
 	readers map[int32]position // by the reader's first partition
@@ -34,6 +35,7 @@ type Snapshot struct {
 	Skipped   int64                  // clicks that an earlier run had dealt with
 	Deferred  int64                  // replayed clicks of windows that are final, left to a rebuild
 	Windows   int64                  // files of windows written or replaced
+	Forwarded int64                  // enriched clicks that are committed
 	Rejected  map[click.Reason]int64 // records rejected, for reasons that occurred
 	Lag       int64                  // records that the brokers hold beyond what was read
 	Watermark time.Time              // the least of the readers'; zero while unknown
@@ -73,6 +75,9 @@ func (p *Progress) Rejected(r click.Reason) { p.rejected[r].Add(1) }
 // Wrote adds n files of windows.
 func (p *Progress) Wrote(n int) { p.windows.Add(int64(n)) }
 
+// Forwarded adds n enriched clicks that are committed.
+func (p *Progress) Forwarded(n int) { p.forwarded.Add(int64(n)) }
+
 // At notes where a reader stands. The watermark is in milliseconds since the epoch.
 func (p *Progress) At(reader int32, lag, watermark int64) {
 	p.mu.Lock()
@@ -82,7 +87,7 @@ func (p *Progress) At(reader int32, lag, watermark int64) {
 
 // Snapshot returns the state as it is now.
 func (p *Progress) Snapshot() Snapshot {
-	s := Snapshot{Read: p.read.Load(), Counted: p.counted.Load(), Skipped: p.skipped.Load(), Deferred: p.deferred.Load(), Windows: p.windows.Load(), Rejected: map[click.Reason]int64{}}
+	s := Snapshot{Read: p.read.Load(), Counted: p.counted.Load(), Skipped: p.skipped.Load(), Deferred: p.deferred.Load(), Windows: p.windows.Load(), Forwarded: p.forwarded.Load(), Rejected: map[click.Reason]int64{}}
 	for r, n := range p.rejected {
 		if n := n.Load(); n > 0 {
 			s.Rejected[r] = n

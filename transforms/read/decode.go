@@ -24,7 +24,9 @@ type DecodeSettings struct {
 	AllowedLateness time.Duration
 	Final           int64 // windows that end by then were final before this run began, milliseconds since the epoch; 0: none
 	Events          bool  // batches tell all that the clicks say
+	Rejects         bool  // batches hold the records that are no clicks, for whoever writes both at once
 	AnyTime         bool  // no click is too late
+	MaxBytes        int   // what a click says may take, its page four times and its id twice, or it is too large; 0: anything
 }
 
 // Decoder makes a batch of clicks of a chunk of records.
@@ -60,7 +62,7 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 	defer func() { d.batch = b }()
 	b.Partition, b.First, b.Next = c.Partition, c.First, c.Next
 	b.Pages, b.Times, b.Schemas = slices.Grow(b.Pages[:0], len(c.Records)), slices.Grow(b.Times[:0], len(c.Records)), b.Schemas[:0]
-	b.Events = b.Events[:0]
+	b.Events, b.Rejects = b.Events[:0], b.Rejects[:0]
 	var (
 		clicked click.Click
 		newest  = kafka.NoTime
@@ -78,7 +80,9 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		case fault != nil:
 		default:
 			stage = "validate"
-			fault = clicked.Check(at + skew)
+			if fault = clicked.Check(at + skew); fault == nil {
+				fault = d.checkSize(&clicked)
+			}
 			if fault == nil && d.dealtWith(c, rec, clicked.Timestamp) {
 				skipped++
 				continue
@@ -93,7 +97,11 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 			}
 		}
 		if fault != nil {
-			reject(rejected(topic, rec, fault, stage))
+			x := rejected(topic, rec, fault, stage)
+			reject(x)
+			if d.settings.Rejects {
+				b.Rejects = append(b.Rejects, x)
+			}
 			continue
 		}
 		b.Pages = append(b.Pages, clicked.PageURL)
@@ -112,6 +120,15 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		w.Observe(c.Index, newest, now)
 	}
 	return b, skipped, nil
+}
+
+// checkSize tells whether c is larger than what may be said of it.
+func (d *Decoder) checkSize(c *click.Click) *click.Fault {
+	n := 2*len(c.EventID) + len(c.UserID) + len(c.SessionID) + 4*len(c.PageURL)
+	if d.settings.MaxBytes == 0 || n <= d.settings.MaxBytes {
+		return nil
+	}
+	return click.Faultf(click.TooLarge, "what follows from it takes up to %d bytes, and the topic takes %d", n, d.settings.MaxBytes)
 }
 
 // Deferred returns how many clicks of the last chunk were left out as they were replayed and their windows are final.

@@ -177,14 +177,17 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 			}
 			b, skipped, err := d.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
 				done.Rejected(x.Fault.Reason)
-				reject(x)
+				if !cfg.Decode.Rejects {
+					reject(x)
+				}
 			})
 			if err != nil {
 				return err
 			}
+			b.Reader = a.Partitions[0]
 			done.Read(len(c.Records), len(b.Pages), skipped)
 			done.Deferred(d.Deferred())
-			if len(b.Pages) > 0 {
+			if len(b.Pages) > 0 || cfg.Decode.Rejects {
 				emit(b)
 			}
 			return nil

@@ -1,0 +1,133 @@
+package enrich
+
+import (
+	"encoding/binary"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/twmb/avro"
+
+	"clickstream/transforms/click"
+)
+
+// Schema is the Avro schema of the enriched topic's values. It has all that click.Schema has, so that a run counts from
+// that topic as from any other, by normalized page.
+const Schema = `{
+  "type": "record",
+  "name": "EnrichedClickEvent",
+  "namespace": "com.example.events",
+  "doc": "A click, and what follows from it.",
+  "fields": [
+    {"name": "event_id", "type": "string", "doc": "The record's key as well."},
+    {"name": "user_id", "type": "string"},
+    {"name": "page_url", "type": "string", "doc": "Normalized; what is no URL is as it was."},
+    {"name": "timestamp", "type": {"type": "long", "logicalType": "timestamp-millis"}},
+    {"name": "session_id", "type": ["null", "string"], "default": null, "doc": "The click's own, or the one that was found."},
+    {"name": "page_url_raw", "type": "string", "doc": "As the click has it."},
+    {"name": "page_host", "type": "string", "doc": "In lower case, in ASCII, with a port that is not the scheme's own; empty where there is none."},
+    {"name": "page_path", "type": "string", "doc": "As the URL has it; empty where the page is no URL."},
+    {"name": "campaign", "type": {"type": "array", "items": {"type": "record", "name": "CampaignParameter", "fields": [
+      {"name": "name", "type": "string"}, {"name": "value", "type": "string"}
+    ]}}, "doc": "The parameters utm_*, decoded, by name."},
+    {"name": "event_date", "type": {"type": "int", "logicalType": "date"}, "doc": "The day of timestamp, in UTC."},
+    {"name": "event_hour", "type": "int", "doc": "The hour of that day, from 0 to 23."},
+    {"name": "ingested_at", "type": {"type": "long", "logicalType": "timestamp-millis"}, "doc": "The time of the record that the click came in."},
+    {"name": "source_topic", "type": "string"},
+    {"name": "source_partition", "type": "int"},
+    {"name": "source_offset", "type": "long"}
+  ]
+}`
+
+// event is a value of Schema.
+type event struct {
+	EventID         string  `avro:"event_id"`
+	UserID          string  `avro:"user_id"`
+	PageURL         string  `avro:"page_url"`
+	Timestamp       int64   `avro:"timestamp"`
+	SessionID       *string `avro:"session_id"`
+	PageURLRaw      string  `avro:"page_url_raw"`
+	PageHost        string  `avro:"page_host"`
+	PagePath        string  `avro:"page_path"`
+	Campaign        []Param `avro:"campaign"`
+	EventDate       int32   `avro:"event_date"`
+	EventHour       int32   `avro:"event_hour"`
+	IngestedAt      int64   `avro:"ingested_at"`
+	SourceTopic     string  `avro:"source_topic"`
+	SourcePartition int32   `avro:"source_partition"`
+	SourceOffset    int64   `avro:"source_offset"`
+}
+
+// Visit is a click, and where it came from.
+type Visit struct {
+	click.Event
+	Page      string
+	Time      int64 // event time, milliseconds since the epoch
+	Partition int32
+}
+
+// encoder makes values of the enriched topic. It is used by one goroutine at a time.
+type encoder struct {
+	topic  string // that clicks come from
+	id     int32  // of Schema
+	schema *avro.Schema
+	value  event
+
+	pages map[string]Page // that were met, by URL
+	bytes int             // of their URLs
+}
+
+// maxPages is how many bytes of URLs are remembered with what they say. Pages repeat, and reading one takes as long as all
+// the rest.
+const maxPages = 16 << 20
+
+func newEncoder(topic string, id int32) (*encoder, error) {
+	schema, err := avro.Parse(Schema)
+	if err != nil {
+		return nil, fmt.Errorf("the enriched topic's schema: %w", err)
+	}
+	return &encoder{topic: topic, id: id, schema: schema, pages: map[string]Page{}}, nil
+}
+
+const (
+	day  = int64(24 * time.Hour / time.Millisecond)
+	hour = int64(time.Hour / time.Millisecond)
+)
+
+// append appends the framed value of v, which depends on v alone, to b.
+func (e *encoder) append(b []byte, v *Visit) ([]byte, error) {
+	page := e.page(v.Page)
+	e.value = event{
+		EventID: v.ID, UserID: v.User, PageURL: page.URL, Timestamp: v.Time,
+		PageURLRaw: v.Page, PageHost: page.Host, PagePath: page.Path, Campaign: page.Campaign,
+		EventDate: int32(v.Time / day), EventHour: int32(v.Time % day / hour), //nolint:gosec // clicks lie past 2000
+		IngestedAt: v.Timestamp, SourceTopic: e.topic, SourcePartition: v.Partition, SourceOffset: v.Offset,
+	}
+	if v.Session != "" {
+		e.value.SessionID = &v.Session
+	}
+	b = binary.BigEndian.AppendUint32(append(b, 0), uint32(e.id)) //nolint:gosec // see decode.Avro
+	b, err := e.schema.AppendEncode(b, &e.value)
+	if err != nil {
+		return b, fmt.Errorf("encode the click of partition %d offset %d: %w", v.Partition, v.Offset, err)
+	}
+	return b, nil
+}
+
+// page is ParsePage.
+func (e *encoder) page(url string) Page {
+	if p, ok := e.pages[url]; ok {
+		return p
+	}
+	if e.bytes += len(url); e.bytes > maxPages {
+		clear(e.pages)
+		e.bytes = len(url)
+	}
+	url = strings.Clone(url)
+	p := ParsePage(url)
+	if len(p.URL) > click.MaxPageURL { // as a host in ASCII may be longer; a run would reject it
+		p.URL = url
+	}
+	e.pages[url] = p
+	return p
+}
