@@ -7,9 +7,6 @@ import (
 	"time"
 )
 
-// here tells whether the pipeline runs in this process.
-func (j *Job) here() bool { return j.Runner == "prism" || j.Runner == "direct" }
-
 // checkJob checks who runs a pipeline that reads in.
 func (j *Job) checkJob(c *checks, in *Input) {
 	switch j.Runner {
@@ -19,6 +16,10 @@ func (j *Job) checkJob(c *checks, in *Input) {
 		j.checkJobService(c, in)
 	default:
 		j.checkInProcess(c)
+		if in.Readers > 1 {
+			// On Prism the readers' watermarks overwrite one another: what a slow one reads would be too late.
+			c.add("--readers is %d; --runner %s takes one, which reads every partition", in.Readers, j.Runner)
+		}
 	}
 	if j.Runner != "dataflow" {
 		j.checkElsewhere(c)

@@ -17,10 +17,6 @@ func (r *Run) check(c *checks) {
 	if r.Runner == "dataflow" && !strings.HasPrefix(r.Table, "gs://") && !strings.HasPrefix(r.Table, "s3://") {
 		c.add("--table %s is on this machine, which Dataflow's workers do not see; name gs://bucket/path or s3://bucket/path", r.Table)
 	}
-	if r.Readers > 1 && r.here() {
-		// On Prism the readers' watermarks overwrite one another: what a slow one reads would be too late.
-		c.add("--readers is %d; --runner %s takes one, which reads every partition", r.Readers, r.Runner)
-	}
 }
 
 // checkKafkaIO checks what reading by Java's KafkaIO needs. It has no end that fits: a number of records it spreads over

@@ -102,6 +102,21 @@ type Run struct {
 	Job `embed:""`
 }
 
+// Enrich is what the enrich command can be told.
+//
+//nolint:lll // a setting is one line, its help included
+type Enrich struct {
+	Input         `embed:""`
+	Group         string `name:"group" help:"Consumer group of the pipeline. Its offsets say what is read next: they are committed with what was written." default:"clickstream-enricher" group:"source"`
+	Start         Moment `name:"start" help:"Where to start when the group is new: latest, earliest, or an RFC 3339 time. A group that has offsets says itself (${default})." default:"latest" placeholder:"WHEN" group:"source"`
+	EnrichedTopic string `name:"enriched-topic" help:"Topic to write to." default:"events.clickstream.enriched" group:"source"`
+
+	Sessions   bool          `name:"sessions" negatable:"" help:"Find the session of clicks that name none, from the user's others; --no-sessions leaves it empty." default:"true" group:"sessions"`
+	SessionGap time.Duration `name:"session-gap" help:"How long a user may be silent within a session." default:"30m" group:"sessions"`
+
+	Job `embed:""`
+}
+
 // Worker is what the worker command can be told.
 type Worker struct {
 	Listen string `name:"listen" help:"Address of this machine alone that the pool listens at (${default})." default:"localhost:50000" placeholder:"HOST:PORT" group:"runner"`
