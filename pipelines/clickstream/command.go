@@ -10,6 +10,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/alecthomas/kong"
 	kongcompletion "github.com/jotaen/kong-completion"
@@ -29,6 +30,7 @@ const (
 type commands struct {
 	Demo       demoCommand       `cmd:"" help:"Count page views with nothing installed: embedded broker, clicks, a live view."`
 	Run        runCommand        `cmd:"" help:"Count page views, from a topic into the table."`
+	Enrich     enrichCommand     `cmd:"" help:"Add to clicks what follows from them, from a topic to another one."`
 	Worker     workerCommand     `cmd:"" help:"Run workers for a distributed runner."`
 	Generate   generateCommand   `cmd:"" help:"Write synthetic clicks into a topic."`
 	Topics     topicsCommand     `cmd:"" help:"Make or compare the topics of a YAML file."`
@@ -129,4 +131,18 @@ func report(err error) int {
 		_, _ = fmt.Fprintln(os.Stderr, "clickstream:", settings.Redact(line)) // there is nowhere else to tell it
 	}
 	return code
+}
+
+// withProgress runs f while stderr tells how it goes.
+func withProgress(ctx context.Context, common *settings.Common, tell func(context.Context, io.Writer), f func() error) error {
+	if common.Quiet {
+		return f()
+	}
+	ctx, stop := context.WithCancel(ctx)
+	var told sync.WaitGroup
+	told.Go(func() { tell(ctx, common.Terminal(os.Stderr)) })
+	err := f()
+	stop()
+	told.Wait()
+	return err
 }

@@ -3,9 +3,8 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"log/slog"
-	"os"
-	"sync"
 	"time"
 
 	"clickstream/pipelines/launch"
@@ -45,7 +44,8 @@ func (c *runCommand) Run(ctx context.Context, common *settings.Common) error {
 	}
 	slog.Info("reading", "topic", c.Settings.Topic, "partitions", len(plan.Extent.Partitions), "start", c.Settings.Start, "until", c.Settings.Until, "table", c.Settings.Table)
 	begin := time.Now()
-	err = withProgress(ctx, common, plan, func() error { return pageviews.Run(ctx, plan) })
+	report := func(ctx context.Context, w io.Writer) { pageviews.Report(ctx, w, plan) }
+	err = withProgress(ctx, common, report, func() error { return pageviews.Run(ctx, plan) })
 	if errors.Is(err, launch.ErrLeft) {
 		return nil
 	}
@@ -56,19 +56,5 @@ func (c *runCommand) Run(ctx context.Context, common *settings.Common) error {
 	if err == nil {
 		slog.Info(pageviews.Summary(plan, time.Since(begin)))
 	}
-	return err
-}
-
-// withProgress runs f while stderr tells how the plan goes.
-func withProgress(ctx context.Context, common *settings.Common, plan pageviews.Plan, f func() error) error {
-	if common.Quiet {
-		return f()
-	}
-	ctx, stop := context.WithCancel(ctx)
-	var told sync.WaitGroup
-	told.Go(func() { pageviews.Report(ctx, common.Terminal(os.Stderr), plan) })
-	err := f()
-	stop()
-	told.Wait()
 	return err
 }

@@ -1,0 +1,37 @@
+// Package enrichment is the second pipeline: clicks with what follows from them, from a topic to another one.
+package enrichment
+
+import (
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+
+	"clickstream/io/kafka"
+	"clickstream/pipelines/launch"
+	"clickstream/transforms/deadletter"
+	"clickstream/transforms/enrich"
+	"clickstream/transforms/read"
+)
+
+// Plan is a run with everything looked up: what to read, what to add, where to write.
+type Plan struct {
+	Pipeline string // names the run in this process
+	Extent   kafka.Extent
+	Readers  int // that share the extent
+	Runner   launch.Runner
+	Read     read.Config
+	Enrich   enrich.Config
+}
+
+// Build makes the graph of p.
+//
+//	Kafka partitions
+//	  └ batches of clicks, and of records that are none
+//	      └ the enriched topic, the dead letter topic, and how far this is: one transaction a second
+func Build(s beam.Scope, p Plan) {
+	assignments := p.Extent.Divide(p.Pipeline, p.Readers)
+	readers := beam.Reshuffle(s, beam.CreateList(s, assignments))
+	batches, none := read.Clicks(s, p.Read, readers)
+	enrich.Forward(s, p.Enrich, batches)
+	// The rejects are in the batches, and none comes here. But while a stage runs that has no output, Prism keeps a core
+	// busy with nothing (2.77, stage.Execute: it selects from a channel that is closed).
+	deadletter.Write(s, p.Enrich.DeadLetters, beam.Reshuffle(s, none))
+}
