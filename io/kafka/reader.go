@@ -19,8 +19,9 @@ type Chunk struct {
 	Partition int32
 	First     int64
 	Next      int64
-	Consumed  int64   // see Assignment
-	Rejected  Offsets // see Assignment
+	Consumed  int64     // see Assignment
+	Rejected  Offsets   // see Assignment
+	Written   time.Time // by when all records were there, as the broker told; zero: when they were fetched
 	Records   []*kgo.Record
 }
 
@@ -44,6 +45,8 @@ type Reader struct {
 	next    []int64
 	ends    []int64
 	logEnds []int64 // the log's ends as far as known, for the lag
+	written []logEnd
+	polled  time.Time
 	asked   time.Time
 	sight   sight
 	parking *time.Timer
@@ -67,6 +70,7 @@ func OpenReader(s ReaderSettings, a Assignment, next []int64, reported int64) (*
 		next:      slices.Clone(next),
 		ends:      slices.Clone(a.End),
 		logEnds:   make([]int64, len(a.Partitions)),
+		written:   make([]logEnd, len(a.Partitions)),
 	}
 	offsets := map[int32]kgo.Offset{}
 	for i, p := range a.Partitions {
@@ -127,6 +131,7 @@ func (r *Reader) Poll(ctx context.Context, f func(Chunk) error) error {
 	poll, cancel := context.WithTimeout(ctx, pollWait)
 	fetches := r.client.PollFetches(poll)
 	cancel()
+	r.polled = time.Now()
 	if err := r.failure(ctx, fetches); err != nil {
 		return err
 	}
@@ -142,6 +147,21 @@ func (r *Reader) Poll(ctx context.Context, f func(Chunk) error) error {
 		}
 	})
 	return failed
+}
+
+// logEnd is where a partition's log ended by some time.
+type logEnd struct {
+	offset int64
+	by     time.Time
+}
+
+// writtenBy returns by when all records of partition i below next had been written: who asks whether a schema is there
+// since needs to ask but once about a backlog. end is what the broker told with them.
+func (r *Reader) writtenBy(i int, next, end int64) time.Time {
+	if next > r.written[i].offset {
+		r.written[i] = logEnd{max(next, end), r.polled}
+	}
+	return r.written[i].by
 }
 
 func (r *Reader) chunk(p kgo.FetchTopicPartition, f func(Chunk) error) error {
@@ -162,6 +182,7 @@ func (r *Reader) chunk(p kgo.FetchTopicPartition, f func(Chunk) error) error {
 	if len(records) < len(p.Records) {
 		c.Next = r.ends[i] // a later record is known: between, compaction left nothing
 	}
+	c.Written = r.writtenBy(i, c.Next, p.HighWatermark)
 	if slices.ContainsFunc(records, isControl) {
 		c.Records = slices.DeleteFunc(slices.Clone(records), isControl)
 	}

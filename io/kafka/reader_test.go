@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"testing"
 	"time"
@@ -83,6 +84,47 @@ func TestReaderReadsAllPartitionsToTheirEnds(t *testing.T) {
 				assert.Equal(t, fmt.Sprint(2*k+int(p)), v)
 			}
 		}
+	})
+}
+
+// TestChunksTellByWhenTheyWereWritten wants one time for all that was there at the first fetch, and later ones for what
+// came since.
+func TestChunksTellByWhenTheyWereWritten(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		topic := c.Topic(t, 1)
+		produce := func() {
+			large := make([]byte, 100<<10)
+			_, _ = rand.NewChaCha8([32]byte{}).Read(large)
+			for range 20 { // more than one fetch takes
+				c.Produce(t, topic, &kgo.Record{Value: large})
+			}
+		}
+		produce()
+		r := open(t, c, resolve(t, c, topic, earliest, never))
+		var at []time.Time
+		read := func(to int64) {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			for r.Next()[0] < to {
+				require.NoError(t, ctx.Err())
+				before := time.Now()
+				require.NoError(t, r.Poll(ctx, func(c kafka.Chunk) error {
+					assert.False(t, c.Written.After(time.Now()))
+					if len(at) == 0 {
+						assert.False(t, c.Written.Before(before))
+					}
+					at = append(at, c.Written)
+					return nil
+				}))
+			}
+		}
+		read(20)
+		require.Greater(t, len(at), 1, "it came in one chunk")
+		assert.Len(t, slices.Compact(slices.Clone(at)), 1)
+		produced := time.Now()
+		produce()
+		read(40)
+		assert.True(t, at[len(at)-1].After(produced), "what came since is of later")
 	})
 }
 

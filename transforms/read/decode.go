@@ -68,11 +68,14 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		newest  = kafka.NoTime
 		oldest  = d.oldest(w)
 		skew    = d.settings.ClockSkew.Milliseconds()
-		fetched = now.UnixMilli()
+		written = now.UnixMilli()
 	)
+	if !c.Written.IsZero() {
+		written = c.Written.UnixMilli()
+	}
 	for _, rec := range c.Records {
 		at := rec.Timestamp.UnixMilli()
-		fault, err := d.records.Decode(ctx, rec.Value, fetched, &clicked)
+		fault, err := d.records.Decode(ctx, rec.Value, written, &clicked)
 		stage := "decode"
 		switch {
 		case err != nil:
