@@ -20,11 +20,11 @@ type Position struct {
 	Topic   string
 	TopicID string          // see Identity; empty where brokers have none
 	Next    map[int32]int64 // by partition
-	Owner   string          // the run that has come so far: the metadata of the offsets
+	Note    string          // the metadata of the offsets
 }
 
 // FetchPosition returns how far a group has come in a topic, once no transaction is open that might move it. Partitions
-// of which it has read nothing are not named. The owner is that of the least partition.
+// of which it has read nothing are not named. The note is that of the least partition.
 func FetchPosition(ctx context.Context, admin *kadm.Client, group, topic string) (Position, error) {
 	p := Position{Group: group, Topic: topic, Next: map[int32]int64{}}
 	var has kadm.OffsetResponses
@@ -47,7 +47,7 @@ func FetchPosition(ctx context.Context, admin *kadm.Client, group, topic string)
 			continue
 		}
 		if len(p.Next) == 0 {
-			p.Owner = o.Metadata
+			p.Note = o.Metadata
 		}
 		p.Next[partition] = o.At
 	}
@@ -58,7 +58,7 @@ func FetchPosition(ctx context.Context, admin *kadm.Client, group, topic string)
 func CommitPosition(ctx context.Context, admin *kadm.Client, p Position) error {
 	offsets := kadm.Offsets{}
 	for partition, next := range p.Next {
-		offsets.Add(kadm.Offset{Topic: p.Topic, Partition: partition, At: next, LeaderEpoch: -1, Metadata: p.Owner})
+		offsets.Add(kadm.Offset{Topic: p.Topic, Partition: partition, At: next, LeaderEpoch: -1, Metadata: p.Note})
 	}
 	if err := commitOffsets(ctx, admin, p.Group, offsets); err != nil {
 		return fmt.Errorf("commit offsets of topic %s for group %s: %w", p.Topic, p.Group, err)
@@ -115,7 +115,7 @@ func (t *Transactor) advance(ctx context.Context, p Position) error {
 	}
 	for partition, next := range p.Next {
 		at := kmsg.NewTxnOffsetCommitRequestTopicPartition()
-		at.Partition, at.Offset, at.Metadata = partition, next, &p.Owner
+		at.Partition, at.Offset, at.Metadata = partition, next, &p.Note
 		topic.Partitions = append(topic.Partitions, at)
 	}
 	commit.Topics = append(commit.Topics, topic)

@@ -26,7 +26,7 @@ func TestPositionIsPartOfTheTransaction(t *testing.T) {
 		is, err := connection.Identify(ctx, admin, from)
 		require.NoError(t, err)
 		position := func(owner string, first, second int64) kafka.Position {
-			return kafka.Position{Group: id, Topic: from, TopicID: is.Topic, Owner: owner, Next: map[int32]int64{0: first, 1: second}}
+			return kafka.Position{Group: id, Topic: from, TopicID: is.Topic, Note: owner, Next: map[int32]int64{0: first, 1: second}}
 		}
 		at := func() kafka.Position {
 			p, err := kafka.FetchPosition(ctx, admin, id, from)

@@ -17,6 +17,7 @@ import (
 type Chunk struct {
 	Index     int // of the partition in the assignment
 	Partition int32
+	After     int64 // where the chunk before ended: before First where records between them are gone
 	First     int64
 	Next      int64
 	Consumed  int64     // see Assignment
@@ -43,6 +44,7 @@ type Reader struct {
 	health  *health
 	index   map[int32]int
 	next    []int64
+	covered []int64 // offsets up to which chunks were handed out: before next where records are gone
 	ends    []int64
 	logEnds []int64 // the log's ends as far as known, for the lag
 	written []logEnd
@@ -68,6 +70,7 @@ func OpenReader(s ReaderSettings, a Assignment, next []int64, reported int64) (*
 		health:    &health{},
 		index:     make(map[int32]int, len(a.Partitions)),
 		next:      slices.Clone(next),
+		covered:   slices.Clone(next),
 		ends:      slices.Clone(a.End),
 		logEnds:   make([]int64, len(a.Partitions)),
 		written:   make([]logEnd, len(a.Partitions)),
@@ -175,7 +178,7 @@ func (r *Reader) chunk(p kgo.FetchTopicPartition, f func(Chunk) error) error {
 		})
 		records = records[:cut]
 	}
-	c := Chunk{Index: i, Partition: p.Partition, First: r.next[i], Next: r.next[i], Consumed: r.assignment.Consumed[i], Rejected: r.assignment.Rejected[i], Records: records}
+	c := Chunk{Index: i, Partition: p.Partition, After: r.covered[i], First: r.next[i], Next: r.next[i], Consumed: r.assignment.Consumed[i], Rejected: r.assignment.Rejected[i], Records: records}
 	if len(records) > 0 {
 		c.Next = records[len(records)-1].Offset + 1
 	}
@@ -189,7 +192,7 @@ func (r *Reader) chunk(p kgo.FetchTopicPartition, f func(Chunk) error) error {
 	if err := f(c); err != nil {
 		return err
 	}
-	r.next[i] = c.Next
+	r.next[i], r.covered[i] = c.Next, c.Next
 	if r.next[i] >= r.ends[i] {
 		r.end(i)
 	}

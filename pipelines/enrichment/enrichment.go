@@ -18,20 +18,33 @@ type Plan struct {
 	Readers  int // that share the extent
 	Runner   launch.Runner
 	Read     read.Config
+	Sessions bool // are found
 	Enrich   enrich.Config
 }
 
 // Build makes the graph of p.
 //
 //	Kafka partitions
-//	  └ batches of clicks, and of records that are none
+//	  └ batches of clicks ─── and of records that are none
 //	      └ the enriched topic, the dead letter topic, and how far this is: one transaction a second
+//
+// With sessions it is
+//
+//	Kafka partitions
+//	  └ batches of clicks ─── rejects ──► dead letter topic
+//	      └ sessions found by state and timers, see enrich.Sessions
+//	          └ the enriched topic
 func Build(s beam.Scope, p Plan) {
 	assignments := p.Extent.Divide(p.Pipeline, p.Readers)
 	readers := beam.Reshuffle(s, beam.CreateList(s, assignments))
-	batches, none := read.Clicks(s, p.Read, readers)
+	batches, rejects := read.Clicks(s, p.Read, readers)
+	if p.Sessions {
+		enrich.Sessions(s, p.Enrich, batches)
+		deadletter.Write(s, p.Enrich.DeadLetters, rejects)
+		return
+	}
 	enrich.Forward(s, p.Enrich, batches)
 	// The rejects are in the batches, and none comes here. But while a stage runs that has no output, Prism keeps a core
 	// busy with nothing (2.77, stage.Execute: it selects from a channel that is closed).
-	deadletter.Write(s, p.Enrich.DeadLetters, beam.Reshuffle(s, none))
+	deadletter.Write(s, p.Enrich.DeadLetters, beam.Reshuffle(s, rejects))
 }

@@ -25,6 +25,13 @@ import (
 // bundle is how long a reader gathers before what it has read is committed.
 const bundle = time.Second
 
+// sessionsBundle is how long it gathers where sessions are found: then all that it reads goes on, and Prism has it in memory
+// for as long as the bundle lasts.
+const sessionsBundle = 200 * time.Millisecond
+
+// buckets is how many parts users are spread over, which is the most workers that can find sessions at once.
+const buckets = 32
+
 // Prepare looks up what a run needs to know, and finds out early what is not there. It makes the dead letter topic where
 // it is missing, registers the schema of the enriched topic, and takes over from the run of the group that goes on, if
 // there is one. A dry run does none of this.
@@ -57,12 +64,16 @@ func Prepare(ctx context.Context, s *settings.Enrich) (Plan, error) {
 const room = 4 << 10
 
 func plan(s *settings.Enrich, from *source.Source, by launch.Runner) Plan {
-	pipeline := uuid.NewString()
+	pipeline, length := uuid.NewString(), bundle
+	if s.Sessions {
+		length = sessionsBundle
+	}
 	return Plan{
 		Pipeline: pipeline,
 		Extent:   from.Extent,
 		Readers:  s.Readers,
 		Runner:   by,
+		Sessions: s.Sessions,
 		Read: read.Config{
 			// Its group is left alone: the offsets are committed with what is written.
 			Reader: kafka.ReaderSettings{
@@ -71,13 +82,14 @@ func plan(s *settings.Enrich, from *source.Source, by launch.Runner) Plan {
 			},
 			Decode: read.DecodeSettings{
 				Format: s.Format, Registry: from.Registry, ClockSkew: s.ClockSkew, Window: time.Minute,
-				Events: true, Rejects: true, AnyTime: true,
+				Events: true, Rejects: !s.Sessions, AnyTime: true,
 			},
-			Bundle: bundle, Pause: launch.Pause(&s.Job, &s.Input), Whole: launch.Whole(&s.Job, &s.Input),
+			Bundle: length, Pause: launch.Pause(&s.Job, &s.Input), Whole: launch.Whole(&s.Job, &s.Input),
 		},
 		Enrich: enrich.Config{
 			Pipeline: pipeline, Connection: from.Connection, Group: s.Group,
 			Source: s.Topic, SourceID: from.Extent.TopicID, Topic: s.EnrichedTopic, DeadLetters: from.DeadLetters(pipeline),
+			Gap: s.SessionGap, Buckets: buckets, Local: by.IsHere(),
 		},
 	}
 }
@@ -114,11 +126,28 @@ func (p *Plan) takeOver(ctx context.Context, s *settings.Enrich, from *source.So
 	if err := p.goOn(ctx, s, from, at); err != nil {
 		return err
 	}
-	at.Owner = p.Pipeline
+	if err := p.takeUp(ctx, s, from, enrich.ParseNote(at.Note)); err != nil {
+		return err
+	}
+	note := enrich.Note{Run: p.Pipeline, Until: enrich.ParseNote(at.Note).Until}
+	at.Note, at.TopicID = note.String(), p.Extent.TopicID
+	p.Enrich.Begin = p.Extent.Begin()
 	for i, partition := range p.Extent.Partitions {
 		at.Next[partition] = p.Extent.Start[i]
 	}
 	return explain(kafka.CommitPosition(ctx, from.Admin, at))
+}
+
+// takeUp finds where the enriched topic may hold sessions that go on: those of the clicks that an earlier run had written, and
+// of which some may be written again.
+func (p *Plan) takeUp(ctx context.Context, s *settings.Enrich, from *source.Source, before enrich.Note) error {
+	if !s.Sessions || before.Until == 0 {
+		return nil
+	}
+	since := time.UnixMilli(before.Until).Add(-2*s.SessionGap - s.ClockSkew)
+	var err error
+	p.Enrich.Seeds, err = kafka.Resolve(ctx, from.Admin, s.EnrichedTopic, kafka.Instant{Time: since}, kafka.Instant{Word: settings.Latest})
+	return from.Connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.EnrichedTopic})
 }
 
 // goOn moves the extent to where the group is. A partition that it does not know is younger than the group, and is read

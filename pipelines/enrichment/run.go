@@ -41,7 +41,7 @@ func (p Plan) commitEnds(ctx context.Context) error {
 		return err
 	}
 	defer client.Close()
-	at := kafka.Position{Group: p.Enrich.Group, Topic: p.Extent.Topic, Owner: p.Pipeline, Next: map[int32]int64{}}
+	at := kafka.Position{Group: p.Enrich.Group, Topic: p.Extent.Topic, Note: p.Pipeline, Next: map[int32]int64{}}
 	for i, partition := range p.Extent.Partitions {
 		at.Next[partition] = max(p.Extent.Start[i], p.Extent.End[i])
 	}

@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
@@ -29,7 +28,10 @@ func rejectedBefore(ctx context.Context, s *settings.Run, admin *kadm.Client, si
 	}
 	letters, err := kafka.Resolve(ctx, admin, s.DeadLetterTopic, from, kafka.Instant{Word: settings.Latest})
 	if err == nil {
-		err = readLetters(ctx, connection, letters, func(rec *kgo.Record) { note(rec, e) })
+		err = kafka.ReadExtent(ctx, kafka.ReaderSettings{Connection: connection}, letters, func(rec *kgo.Record) error {
+			note(rec, e)
+			return nil
+		})
 	}
 	err = connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.DeadLetterTopic})
 	if errors.Is(err, kafka.ErrDenied) {
@@ -41,29 +43,6 @@ func rejectedBefore(ctx context.Context, s *settings.Run, admin *kadm.Client, si
 		e.Rejected[i] = slices.Compact(e.Rejected[i])
 	}
 	return err
-}
-
-// readLetters reads an extent to its end.
-func readLetters(ctx context.Context, c kafka.Connection, e kafka.Extent, f func(*kgo.Record)) error {
-	for _, a := range e.Divide(uuid.NewString(), 1) {
-		r, err := kafka.OpenReader(kafka.ReaderSettings{Connection: c}, a, a.Start, kafka.NoTime)
-		if err != nil {
-			return err
-		}
-		defer r.Close()
-		for !r.Done() && err == nil {
-			err = r.Poll(ctx, func(c kafka.Chunk) error {
-				for _, rec := range c.Records {
-					f(rec)
-				}
-				return ctx.Err()
-			})
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // note adds the record of which rec is the dead letter, if it may look like a click now and is of e.

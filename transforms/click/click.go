@@ -63,8 +63,10 @@ func notUTF8(field string) *Fault { return Faultf(InvalidField, "%s is not valid
 type Batch struct {
 	Reader    int32 // who fetched it, by the first partition that is read by it
 	Partition int32
+	After     int64 // offset after the last record of the chunk before: before First where records between are gone
 	First     int64 // offset of the chunk's first record
 	Next      int64 // offset after the chunk's last record
+	Watermark int64 // that was last reported before the chunk, milliseconds since the epoch; the least int64: none was
 	Pages     []string
 	Times     []int64  // event times, milliseconds since the epoch
 	Schemas   []int32  // ids of the schemas that the clicks were written with, ascending; none for JSON
@@ -80,6 +82,19 @@ type Event struct {
 	Session   string // empty where the click has none
 	Offset    int64  // of its record
 	Timestamp int64  // of its record, milliseconds since the epoch
+}
+
+// Visit is a click with all that it says, and where it stands.
+type Visit struct {
+	Event
+	Page      string
+	Time      int64 // event time, milliseconds since the epoch
+	Partition int32
+}
+
+// Visit returns click i of b, whose events are told.
+func (b *Batch) Visit(i int) Visit {
+	return Visit{Event: b.Events[i], Page: b.Pages[i], Time: b.Times[i], Partition: b.Partition}
 }
 
 // PageView is one row of the table: a page's views in a window.

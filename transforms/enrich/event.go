@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/twmb/avro"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/transforms/click"
 )
@@ -24,6 +25,7 @@ const Schema = `{
     {"name": "page_url", "type": "string", "doc": "Normalized; what is no URL is as it was."},
     {"name": "timestamp", "type": {"type": "long", "logicalType": "timestamp-millis"}},
     {"name": "session_id", "type": ["null", "string"], "default": null, "doc": "The click's own, or the one that was found."},
+    {"name": "session_found", "type": "boolean", "doc": "Whether the session was found from the user's other clicks."},
     {"name": "page_url_raw", "type": "string", "doc": "As the click has it."},
     {"name": "page_host", "type": "string", "doc": "In lower case, in ASCII, with a port that is not the scheme's own; empty where there is none."},
     {"name": "page_path", "type": "string", "doc": "As the URL has it; empty where the page is no URL."},
@@ -46,6 +48,7 @@ type event struct {
 	PageURL         string  `avro:"page_url"`
 	Timestamp       int64   `avro:"timestamp"`
 	SessionID       *string `avro:"session_id"`
+	SessionFound    bool    `avro:"session_found"`
 	PageURLRaw      string  `avro:"page_url_raw"`
 	PageHost        string  `avro:"page_host"`
 	PagePath        string  `avro:"page_path"`
@@ -56,14 +59,6 @@ type event struct {
 	SourceTopic     string  `avro:"source_topic"`
 	SourcePartition int32   `avro:"source_partition"`
 	SourceOffset    int64   `avro:"source_offset"`
-}
-
-// Visit is a click, and where it came from.
-type Visit struct {
-	click.Event
-	Page      string
-	Time      int64 // event time, milliseconds since the epoch
-	Partition int32
 }
 
 // encoder makes values of the enriched topic. It is used by one goroutine at a time.
@@ -94,8 +89,9 @@ const (
 	hour = int64(time.Hour / time.Millisecond)
 )
 
-// append appends the framed value of v, which depends on v alone, to b.
-func (e *encoder) append(b []byte, v *Visit) ([]byte, error) {
+// append appends the framed value of v to b. found tells that v's session was found here. The value depends on nothing
+// else.
+func (e *encoder) append(b []byte, v *click.Visit, found bool) ([]byte, error) {
 	page := e.page(v.Page)
 	e.value = event{
 		EventID: v.ID, UserID: v.User, PageURL: page.URL, Timestamp: v.Time,
@@ -104,7 +100,7 @@ func (e *encoder) append(b []byte, v *Visit) ([]byte, error) {
 		IngestedAt: v.Timestamp, SourceTopic: e.topic, SourcePartition: v.Partition, SourceOffset: v.Offset,
 	}
 	if v.Session != "" {
-		e.value.SessionID = &v.Session
+		e.value.SessionID, e.value.SessionFound = &v.Session, found
 	}
 	b = binary.BigEndian.AppendUint32(append(b, 0), uint32(e.id)) //nolint:gosec // see decode.Avro
 	b, err := e.schema.AppendEncode(b, &e.value)
@@ -112,6 +108,21 @@ func (e *encoder) append(b []byte, v *Visit) ([]byte, error) {
 		return b, fmt.Errorf("encode the click of partition %d offset %d: %w", v.Partition, v.Offset, err)
 	}
 	return b, nil
+}
+
+// record makes r the record of v, whose key and value are appended to room, which is returned.
+func (e *encoder) record(r *kgo.Record, room []byte, v *click.Visit, found bool) ([]byte, error) {
+	begin := len(room)
+	room = append(room, v.ID...)
+	key := len(room)
+	room, err := e.append(room, v, found)
+	r.Key, r.Value, r.Timestamp = room[begin:key:key], room[key:len(room):len(room)], time.UnixMilli(v.Timestamp)
+	return room, err
+}
+
+// size is about what a visit's record takes.
+func size(v *click.Visit) int {
+	return 2*len(v.ID) + len(v.User) + len(v.Session) + 3*len(v.Page) + 96
 }
 
 // page is ParsePage.

@@ -29,6 +29,12 @@ type Config struct {
 	MaxBytes    int32  // that topic's max.message.bytes
 	Schema      int32  // id of Schema in the registry
 	DeadLetters deadletter.Config
+
+	Gap     time.Duration   // after which a user's next click begins another session
+	Buckets int             // that users are spread over
+	Local   bool            // the pipeline runs in this process
+	Begin   map[int32]int64 // offsets from which clicks are read, by partition
+	Seeds   kafka.Extent    // of the enriched topic, where it may hold sessions that go on
 }
 
 func init() {
@@ -50,8 +56,8 @@ func (c Config) TransactionalID(reader int32) string {
 // ErrTakenOver is returned where another run of the same group has begun.
 var ErrTakenOver = errors.New("another run has taken over")
 
-func (c Config) takenOver(by string) error {
-	return fmt.Errorf("%w: group %s is that of run %.8s now, which goes on in place of this one; give each run of its own a --group", ErrTakenOver, c.Group, by)
+func (c Config) takenOver(note string) error {
+	return fmt.Errorf("%w: group %s is that of run %.8s now, which goes on in place of this one; give each run of its own a --group", ErrTakenOver, c.Group, run(note))
 }
 
 // commitInterval is how often what was written is committed within a bundle, which may be long.
@@ -129,9 +135,9 @@ func openForwarder(ctx context.Context, c Config, reader int32) (*forwarder, err
 		tx.Close()
 		return nil, err
 	}
-	if f.at.Owner != c.Pipeline {
+	if run(f.at.Note) != c.Pipeline {
 		tx.Close()
-		return nil, c.takenOver(f.at.Owner)
+		return nil, c.takenOver(f.at.Note)
 	}
 	f.at.TopicID = c.SourceID
 	return f, nil
@@ -147,28 +153,22 @@ func (f *forwarder) write(ctx context.Context, e *encoder, b *click.Batch) error
 	if b.Next <= done {
 		return nil
 	}
-	var size int
+	var room int
 	for i := range b.Events {
-		size += 2*len(b.Events[i].ID) + len(b.Events[i].User) + len(b.Events[i].Session) + 3*len(b.Pages[i]) + recordRoom
+		v := b.Visit(i)
+		room += size(&v)
 	}
-	var (
-		records = make([]kgo.Record, len(b.Events))
-		room    = make([]byte, 0, size)
-		err     error
-	)
+	records, bytes := make([]kgo.Record, len(b.Events)), make([]byte, 0, room)
 	for i := range b.Events {
 		if b.Events[i].Offset < done {
 			continue
 		}
-		v := Visit{Event: b.Events[i], Page: b.Pages[i], Time: b.Times[i], Partition: b.Partition}
-		begin := len(room)
-		room = append(room, v.ID...)
-		key := len(room)
-		if room, err = e.append(room, &v); err != nil {
+		v, r := b.Visit(i), &records[i]
+		r.Topic = f.config.Topic
+		var err error
+		if bytes, err = e.record(r, bytes, &v, false); err != nil {
 			return err
 		}
-		r := &records[i]
-		r.Topic, r.Key, r.Value, r.Timestamp = f.config.Topic, room[begin:key:key], room[key:len(room):len(room)], time.UnixMilli(v.Timestamp)
 		if err := f.tx.Write(ctx, r, nil); err != nil {
 			return err
 		}
@@ -188,9 +188,6 @@ func (f *forwarder) write(ctx context.Context, e *encoder, b *click.Batch) error
 	}
 	return nil
 }
-
-// recordRoom is about what a value takes besides its text.
-const recordRoom = 96
 
 // commit commits what was written, and how far that is. Where nothing was, there is no transaction: the next one tells.
 func (f *forwarder) commit(ctx context.Context) error {
@@ -220,8 +217,8 @@ func (f *forwarder) fenced(ctx context.Context, err error) error {
 	}
 	defer client.Close()
 	at, e := kafka.FetchPosition(ctx, kadm.NewClient(client), f.config.Group, f.config.Source)
-	if e != nil || at.Owner == f.config.Pipeline {
+	if e != nil || run(at.Note) == f.config.Pipeline {
 		return err
 	}
-	return f.config.takenOver(at.Owner)
+	return f.config.takenOver(at.Note)
 }

@@ -60,7 +60,7 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 	b = d.batch
 	d.deferred = 0
 	defer func() { d.batch = b }()
-	b.Partition, b.First, b.Next = c.Partition, c.First, c.Next
+	b.Partition, b.After, b.First, b.Next, b.Watermark = c.Partition, c.After, c.First, c.Next, w.Reported()
 	b.Pages, b.Times, b.Schemas = slices.Grow(b.Pages[:0], len(c.Records)), slices.Grow(b.Times[:0], len(c.Records)), b.Schemas[:0]
 	b.Events, b.Rejects = b.Events[:0], b.Rejects[:0]
 	var (

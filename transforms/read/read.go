@@ -187,7 +187,7 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 			b.Reader = a.Partitions[0]
 			done.Read(len(c.Records), len(b.Pages), skipped)
 			done.Deferred(d.Deferred())
-			if len(b.Pages) > 0 || cfg.Decode.Rejects {
+			if len(b.Pages) > 0 || cfg.Decode.Events { // who asks for all wants to know how far this is, too
 				emit(b)
 			}
 			return nil

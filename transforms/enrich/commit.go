@@ -1,0 +1,165 @@
+package enrich
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"sync"
+	"time"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/state"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/io/kafka"
+	"clickstream/transforms/teardown"
+)
+
+// CommitFn commits the offsets before which all buckets have written all, for the group. What it knows of the buckets is kept
+// in memory alone: they tell it again, all the time.
+type CommitFn struct {
+	Config Config
+	Keyed  state.Value[[]byte] // is never written: that there is one brings all marks to one worker
+
+	frontiers map[int64]Frontier // by bucket
+	committer *committer
+}
+
+func newCommitFn(cfg Config) *CommitFn {
+	return &CommitFn{Config: cfg, Keyed: state.MakeValueState[[]byte]("keyed")}
+}
+
+// Setup makes room for what the buckets tell.
+func (f *CommitFn) Setup() { f.frontiers = map[int64]Frontier{} }
+
+// ProcessElement takes note of a mark.
+func (f *CommitFn) ProcessElement(_ state.Provider, _ int64, m Mark) { f.frontiers[m.Bucket] = m.Frontier }
+
+// FinishBundle has committed what is known, once every bucket has been heard of.
+func (f *CommitFn) FinishBundle(context.Context) error {
+	if len(f.frontiers) < f.Config.Buckets {
+		return nil
+	}
+	if f.committer == nil {
+		c, err := openCommitter(f.Config)
+		if err != nil {
+			return err
+		}
+		f.committer = c
+		if err := teardown.Later(f.Config.Pipeline, c.close); err != nil {
+			return err
+		}
+	}
+	return f.committer.set(least(f.frontiers))
+}
+
+// least returns how far all buckets are.
+func least(frontiers map[int64]Frontier) Frontier {
+	all := Frontier{Next: map[int32]int64{}}
+	for _, f := range frontiers {
+		for p, next := range f.Next {
+			if had, ok := all.Next[p]; !ok || next < had {
+				all.Next[p] = next
+			}
+		}
+		if f.Time > 0 && (all.Time == 0 || f.Time < all.Time) {
+			all.Time = f.Time
+		}
+	}
+	return all
+}
+
+// committer commits a frontier once a second, if it has moved: beside the bundles, which are short, and may be long apart.
+type committer struct {
+	config Config
+	client *kgo.Client
+	stop   context.CancelFunc
+	done   chan struct{}
+
+	mu     sync.Mutex
+	at     Frontier
+	moved  bool
+	failed error
+}
+
+func openCommitter(cfg Config) (*committer, error) {
+	client, err := cfg.Connection.Client()
+	if err != nil {
+		return nil, err
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	c := &committer{config: cfg, client: client, stop: stop, done: make(chan struct{})}
+	go c.run(ctx)
+	return c, nil
+}
+
+// set tells how far all is, and returns why it could not be committed that it was somewhere.
+func (c *committer) set(at Frontier) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.moved = c.moved || at.Time != c.at.Time || !maps.Equal(at.Next, c.at.Next)
+	c.at = at
+	return c.failed
+}
+
+func (c *committer) run(ctx context.Context) {
+	defer close(c.done)
+	tick := time.NewTicker(commitInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			c.commit(ctx)
+		}
+	}
+}
+
+// commit commits the frontier if it has moved. Once that has failed, it is not tried again.
+func (c *committer) commit(ctx context.Context) {
+	c.mu.Lock()
+	at, due := c.at, c.moved && c.failed == nil
+	c.moved = false
+	c.mu.Unlock()
+	if !due {
+		return
+	}
+	if err := c.put(ctx, at); err != nil && ctx.Err() == nil {
+		c.mu.Lock()
+		c.failed = err
+		c.mu.Unlock()
+	}
+}
+
+func (c *committer) put(ctx context.Context, at Frontier) error {
+	explain := func(err error) error {
+		return c.config.Connection.Explain(err, kafka.Doing{Operation: "Read", Group: c.config.Group, Topic: c.config.Source})
+	}
+	admin := kadm.NewClient(c.client)
+	p, err := kafka.FetchPosition(ctx, admin, c.config.Group, c.config.Source)
+	if err != nil {
+		return explain(err)
+	}
+	note := ParseNote(p.Note)
+	if note.Run != c.config.Pipeline {
+		return c.config.takenOver(p.Note)
+	}
+	note.Until = max(note.Until, at.Time)
+	p.Next, p.Note = at.Next, note.String()
+	if err := kafka.CommitPosition(ctx, admin, p); err != nil {
+		return fmt.Errorf("how far all is written cannot be committed: %w", explain(err))
+	}
+	return nil
+}
+
+// close commits what is not committed, and ends the connections.
+func (c *committer) close() error {
+	c.stop()
+	<-c.done
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	c.commit(ctx)
+	c.client.Close()
+	return nil
+}
