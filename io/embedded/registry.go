@@ -7,11 +7,12 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/twmb/franz-go/pkg/sr"
 	"github.com/twmb/franz-go/pkg/sr/srfake"
 )
 
 // Registry is a schema registry in this process, with the API of Confluent's. The registry in it can be
-// seeded and made to fail, see srfake. It takes any schema: compatibility is not enforced.
+// seeded and made to fail, see srfake. It takes any schema, until it or a subject has a compatibility level.
 type Registry struct {
 	*srfake.Registry
 	addr   string
@@ -21,7 +22,7 @@ type Registry struct {
 
 // StartRegistry starts an empty registry on a free port of 127.0.0.1.
 func StartRegistry(opts ...srfake.Option) (*Registry, error) {
-	r := &Registry{Registry: srfake.NewRegistry(opts...), addr: "127.0.0.1:0"}
+	r := &Registry{Registry: srfake.NewRegistry(append([]srfake.Option{srfake.WithGlobalCompat(sr.CompatNone)}, opts...)...), addr: "127.0.0.1:0"}
 	if err := r.Restart(); err != nil {
 		return nil, err
 	}
@@ -35,7 +36,7 @@ func (r *Registry) Restart() error {
 		return fmt.Errorf("start the embedded registry: %w", err)
 	}
 	r.addr = l.Addr().String()
-	r.server = &http.Server{Handler: r.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	r.server = &http.Server{Handler: r.compatible(r.Handler()), ReadHeaderTimeout: 10 * time.Second}
 	r.served = make(chan error, 1)
 	go func(s *http.Server, served chan<- error) { served <- s.Serve(l) }(r.server, r.served)
 	return nil

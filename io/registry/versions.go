@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"strings"
+	"slices"
 
 	"github.com/twmb/franz-go/pkg/sr"
 )
@@ -31,7 +31,7 @@ func (r *Registry) Version(ctx context.Context, subject string, version int) (Ve
 	if version == Latest {
 		what = fmt.Sprintf("give the newest version of subject %q", subject)
 	}
-	err := r.retry(ctx, what, func(err error) bool { return refused(err) || missing(err) }, func(ctx context.Context) error {
+	err := r.retry(ctx, what, final, func(ctx context.Context) error {
 		s, err := r.client.SchemaByVersion(ctx, subject, version)
 		switch {
 		case err != nil:
@@ -49,36 +49,9 @@ func (r *Registry) Version(ctx context.Context, subject string, version int) (Ve
 	return v, err
 }
 
-// Incompatible returns why a registry would not take a schema as the next version of a subject, in its own words, or
-// nothing if it would: any schema is the first of a subject that is new.
-func (r *Registry) Incompatible(ctx context.Context, subject, schema string) (reasons []string, err error) {
-	err = r.retry(ctx, fmt.Sprintf("compare a schema with subject %q", subject), func(err error) bool { return refused(err) || missing(err) },
-		func(ctx context.Context) error {
-			answer, err := r.client.CheckCompatibility(sr.WithParams(ctx, sr.Verbose), subject, Latest, sr.Schema{Schema: schema})
-			if err != nil {
-				return told(err)
-			}
-			reasons = nil
-			if !answer.Is {
-				reasons = append(reasons, "the registry says no, and not why")
-			}
-			if !answer.Is && len(answer.Messages) > 0 {
-				reasons = reasons[:0]
-				for _, m := range answer.Messages {
-					reasons = append(reasons, strings.Join(strings.Fields(m), " "))
-				}
-			}
-			return nil
-		})
-	if missing(err) {
-		return nil, nil
-	}
-	return reasons, err
-}
-
 // Has returns the id of a schema in a subject, if it is one of its versions.
 func (r *Registry) Has(ctx context.Context, subject, schema string) (id int, is bool, err error) {
-	err = r.retry(ctx, fmt.Sprintf("look for a schema in subject %q", subject), func(err error) bool { return refused(err) || missing(err) },
+	err = r.retry(ctx, fmt.Sprintf("look for a schema in subject %q", subject), final,
 		func(ctx context.Context) error {
 			s, err := r.client.LookupSchema(ctx, subject, sr.Schema{Schema: schema})
 			id = s.ID
@@ -90,9 +63,9 @@ func (r *Registry) Has(ctx context.Context, subject, schema string) (id int, is 
 	return id, err == nil, err
 }
 
-// missing reports whether the registry answered that it has no such subject or version.
+// missing reports whether the registry answered that it has no such subject or version, or no level of a subject.
 func missing(err error) bool {
 	var e *sr.ResponseError
 	return errors.As(err, &e) && e.StatusCode == http.StatusNotFound &&
-		(e.ErrorCode == sr.ErrSubjectNotFound.Code || e.ErrorCode == sr.ErrVersionNotFound.Code || e.ErrorCode == sr.ErrSchemaNotFound.Code)
+		slices.Contains([]int{sr.ErrSubjectNotFound.Code, sr.ErrVersionNotFound.Code, sr.ErrSchemaNotFound.Code, sr.ErrSubjectLevelCompatibilityNotConfigured.Code}, e.ErrorCode)
 }

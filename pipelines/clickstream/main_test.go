@@ -6,6 +6,8 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/twmb/franz-go/pkg/kfake"
+	"github.com/twmb/franz-go/pkg/sr"
+	"github.com/twmb/franz-go/pkg/sr/srfake"
 
 	"clickstream/io/embedded"
 )
@@ -60,9 +62,16 @@ func startBroker(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv("BROKER", b.Addr())
 }
 
-// startRegistry starts an embedded schema registry for the rest of the script, and puts its URL into $REGISTRY.
-func startRegistry(ts *testscript.TestScript, _ bool, _ []string) {
-	r, err := embedded.StartRegistry()
+// startRegistry starts an embedded schema registry for the rest of the script, and puts its URL into $REGISTRY. Its
+// compatibility level, such as BACKWARD, may be named.
+func startRegistry(ts *testscript.TestScript, _ bool, args []string) {
+	var opts []srfake.Option
+	for _, a := range args {
+		var level sr.CompatibilityLevel
+		ts.Check(level.UnmarshalText([]byte(a)))
+		opts = append(opts, srfake.WithGlobalCompat(level))
+	}
+	r, err := embedded.StartRegistry(opts...)
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(r.Close()) })
 	ts.Setenv("REGISTRY", r.URL())

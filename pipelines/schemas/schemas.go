@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"clickstream/io/registry"
@@ -43,6 +44,7 @@ func Load(ctx context.Context, r *registry.Registry, reference string) (Schema, 
 		switch {
 		case err == nil:
 			return Schema{Name: reference, Text: string(text)}, nil
+		case errors.Is(err, syscall.EISDIR) && r != nil: // a subject may be called as a folder is
 		case !errors.Is(err, fs.ErrNotExist), strings.ContainsRune(reference, os.PathSeparator), strings.HasSuffix(reference, ".avsc"), strings.HasSuffix(reference, ".json"):
 			return Schema{}, fmt.Errorf("schema %s cannot be read: %w", reference, err)
 		}
@@ -72,7 +74,7 @@ type Verdict struct {
 	Schema   Schema
 	Newest   *registry.Version // of the subject; nil: there is none
 	Changes  []string          // from that one
-	Refusals []string          // why the registry would not take it, in its words
+	Refusals []string          // why the registry would not take it, by version
 	Fault    *click.Fault      // why no record of it would be a click; nil: they would
 }
 
@@ -92,15 +94,51 @@ func Check(ctx context.Context, r *registry.Registry, subject string, s Schema) 
 		}
 		v.Newest, v.Changes = &newest, compared.Changes
 	}
-	v.Refusals, err = r.Incompatible(ctx, subject, s.Text)
-	return v, err
+	level, refusals, err := r.Incompatible(ctx, subject, s.Text)
+	if err != nil {
+		return v, err
+	}
+	for _, refusal := range refusals {
+		words, err := inWords(ctx, r, subject, s, level, refusal)
+		if err != nil {
+			return v, err
+		}
+		v.Refusals = append(v.Refusals, fmt.Sprintf("with version %d, by %s: %s", refusal.Version, level, words))
+	}
+	return v, nil
+}
+
+// inWords returns why a registry would not take a schema: what it says, or what is between the two where it says nothing.
+func inWords(ctx context.Context, r *registry.Registry, subject string, s Schema, level registry.Level, refusal registry.Refusal) (string, error) {
+	if len(refusal.Reasons) > 0 {
+		return strings.Join(refusal.Reasons, "; "), nil
+	}
+	older, err := r.Version(ctx, subject, refusal.Version)
+	if err != nil {
+		return "", err
+	}
+	compared, err := decode.Compare(older.Schema, s.Text)
+	if err != nil {
+		return "", fmt.Errorf("%s, beside version %d of subject %s: %w", s.Name, refusal.Version, subject, err)
+	}
+	var words []string
+	if compared.Backward != nil && level.Backward() {
+		words = append(words, "its readers cannot read records of that: "+compared.Backward.Error())
+	}
+	if compared.Forward != nil && level.Forward() {
+		words = append(words, "readers of that cannot read its records: "+compared.Forward.Error())
+	}
+	if len(words) == 0 {
+		return "the registry says no, and not why", nil
+	}
+	return strings.Join(words, "; "), nil
 }
 
 // Err returns why the schema is not to be registered, or nil.
 func (v Verdict) Err() error {
 	switch {
 	case len(v.Refusals) > 0:
-		return fmt.Errorf("%s is not compatible with subject %s: %s; change it, or the subject's compatibility", v.Schema.Name, v.Subject, strings.Join(v.Refusals, "; "))
+		return fmt.Errorf("%s is not compatible with subject %s, %s; change it, or the subject's compatibility", v.Schema.Name, v.Subject, strings.Join(v.Refusals, "; "))
 	case v.Fault != nil:
 		return fmt.Errorf("%s %s: its records would be dead letters, of reason %s; change it", v.Schema.Name, v.Schema.without(v.Fault), v.Fault.Reason)
 	}

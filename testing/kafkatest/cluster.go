@@ -245,7 +245,7 @@ func (c *Cluster) Register(t *testing.T, subject, schema string) int {
 }
 
 // Compatibility has the registry take only versions of a subject that are compatible with the newest, in a way such as
-// BACKWARD. The embedded one takes any.
+// BACKWARD, or with all, as by BACKWARD_TRANSITIVE. Without it the registry takes any.
 func (c *Cluster) Compatibility(t *testing.T, subject, level string) {
 	t.Helper()
 	ctx, cancel := within(t)
