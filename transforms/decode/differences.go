@@ -1,6 +1,7 @@
 package decode
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -31,8 +32,9 @@ func Compare(older, newer string) (Comparison, error) {
 	if err != nil {
 		return Comparison{}, fmt.Errorf("the new schema does not parse: %w", err)
 	}
-	d := differences{met: map[string]bool{}}
-	d.compare("", from.Root(), to.Root())
+	a, b := from.Root(), to.Root()
+	d := newDifferences(a, b)
+	d.compare("", a, b)
 	return Comparison{
 		Changes:  d.words,
 		Backward: explained(avro.CheckCompatibility(from, to)),
@@ -51,8 +53,16 @@ func explained(err error) error {
 
 // differences gathers what differs.
 type differences struct {
-	words []string
-	met   map[string]bool // records that were compared: they may hold themselves
+	words        []string
+	older, newer compiler
+	met          map[string]bool // records that were compared: they may hold themselves
+}
+
+func newDifferences(from, to *avro.SchemaNode) *differences {
+	d := &differences{older: compiler{defined: map[string]*avro.SchemaNode{}}, newer: compiler{defined: map[string]*avro.SchemaNode{}}, met: map[string]bool{}}
+	d.older.define(from)
+	d.newer.define(to)
+	return d
 }
 
 func (d *differences) say(path, format string, args ...any) {
@@ -64,8 +74,12 @@ func (d *differences) say(path, format string, args ...any) {
 
 // compare compares two types at a path, as event.items.
 func (d *differences) compare(path string, from, to *avro.SchemaNode) {
+	from, to = cmp.Or(d.older.named(from), from), cmp.Or(d.newer.named(to), to)
 	if from.Type != to.Type {
 		d.say(path, "the type was %s, and is %s", describe(from), describe(to))
+		if from.Type == "union" || to.Type == "union" { // it became optional, for example
+			d.shared(path, branches(from), branches(to))
+		}
 		return
 	}
 	if from.Name != "" && fullName(from) != fullName(to) {
@@ -74,14 +88,15 @@ func (d *differences) compare(path string, from, to *avro.SchemaNode) {
 	if from.LogicalType != to.LogicalType {
 		d.say(path, "the logical type was %s, and is %s", orNone(from.LogicalType), orNone(to.LogicalType))
 	}
+	d.aliases(path, from.Aliases, to.Aliases, from.Name, fullName(from))
 	switch from.Type {
 	case "record", "error":
-		if name := fullName(from); !d.met[name] {
-			d.met[name] = true
-			d.fields(path, from.Fields, to.Fields)
-		}
+		d.record(path, from, to)
 	case "enum":
 		d.lists(path, "symbol", from.Symbols, to.Symbols)
+		if from.EnumDefault != to.EnumDefault {
+			d.say(path, "the default symbol was %s, and is %s", orNone(from.EnumDefault), orNone(to.EnumDefault))
+		}
 	case "fixed":
 		if from.Size != to.Size {
 			d.say(path, "the size was %d, and is %d", from.Size, to.Size)
@@ -91,8 +106,88 @@ func (d *differences) compare(path string, from, to *avro.SchemaNode) {
 	case "map":
 		d.compare(within(path, "values"), from.Values, to.Values)
 	case "union":
-		d.lists(path, "branch", described(from.Branches), described(to.Branches))
+		d.union(path, from.Branches, to.Branches)
 	}
+}
+
+// record compares two records, unless they were compared before.
+func (d *differences) record(path string, from, to *avro.SchemaNode) {
+	both := fullName(from) + " " + fullName(to)
+	if d.met[both] {
+		return
+	}
+	d.met[both] = true
+	older, newer := d.older.scope, d.newer.scope
+	d.older.scope, d.newer.scope = namespace(from), namespace(to)
+	d.fields(path, from.Fields, to.Fields)
+	d.older.scope, d.newer.scope = older, newer
+}
+
+// branches returns those of a union, or the one type that n is.
+func branches(n *avro.SchemaNode) []avro.SchemaNode {
+	if n.Type == "union" {
+		return n.Branches
+	}
+	return []avro.SchemaNode{*n}
+}
+
+// union compares the branches of two unions.
+func (d *differences) union(path string, from, to []avro.SchemaNode) {
+	kept := d.matches(from, to)
+	for i := range to {
+		if kept[i] < 0 {
+			d.say(path, "branch %s was added", describe(&to[i]))
+		}
+	}
+	for i := range from {
+		if !slices.Contains(kept, i) {
+			d.say(path, "branch %s was removed", describe(&from[i]))
+		}
+	}
+	if !slices.IsSorted(slices.DeleteFunc(kept, func(at int) bool { return at < 0 })) {
+		d.say(path, "the branches are in another order")
+	}
+	d.shared(path, from, to)
+}
+
+// shared compares the branches that are in both of two unions.
+func (d *differences) shared(path string, from, to []avro.SchemaNode) {
+	named := 0
+	for i := range to {
+		if cmp.Or(d.newer.named(&to[i]), &to[i]).Name != "" {
+			named++
+		}
+	}
+	for i, at := range d.matches(from, to) {
+		if at < 0 {
+			continue
+		}
+		here := path
+		if name := cmp.Or(d.newer.named(&to[i]), &to[i]).Name; named > 1 && name != "" {
+			here = within(path, name) // of which one, if there are several
+		}
+		d.compare(here, &from[at], &to[i])
+	}
+}
+
+// matches returns for each of the branches of a new union where it stands in the old one, or -1: the one of its type, and
+// of its name if it has one, or of an alias of it.
+func (d *differences) matches(from, to []avro.SchemaNode) []int {
+	at := make([]int, len(to))
+	for i := range to {
+		n := cmp.Or(d.newer.named(&to[i]), &to[i])
+		at[i] = slices.IndexFunc(from, func(o avro.SchemaNode) bool {
+			was := cmp.Or(d.older.named(&o), &o)
+			return was.Type == n.Type && (fullName(was) == fullName(n) || slices.Contains(n.Aliases, was.Name) || slices.Contains(n.Aliases, fullName(was)))
+		})
+	}
+	return at
+}
+
+// aliases compares the other names of a field or a type. That it was called so is told already.
+func (d *differences) aliases(path string, from, to []string, told ...string) {
+	to = slices.DeleteFunc(slices.Clone(to), func(a string) bool { return slices.Contains(told, a) && !slices.Contains(from, a) })
+	d.lists(path, "alias", from, to)
 }
 
 // fields compares the fields of a record. One of the new version is the old one of its name, or of an alias of its.
@@ -114,6 +209,7 @@ func (d *differences) fields(path string, from, to []avro.SchemaField) {
 		if was.Name != f.Name {
 			d.say(here, "was called %s", was.Name)
 		}
+		d.aliases(here, was.Aliases, f.Aliases, was.Name)
 		d.compare(here, &was.Type, &f.Type)
 		if old, now := defaultOf(was), defaultOf(f); old != now {
 			d.say(here, "was%s, and is%s", old, now)
@@ -129,7 +225,7 @@ func (d *differences) fields(path string, from, to []avro.SchemaField) {
 	}
 }
 
-// lists compares symbols, or the branches of a union.
+// lists compares symbols, or aliases.
 func (d *differences) lists(path, what string, from, to []string) {
 	for _, s := range to {
 		if !slices.Contains(from, s) {
@@ -141,14 +237,6 @@ func (d *differences) lists(path, what string, from, to []string) {
 			d.say(path, "%s %s was removed", what, s)
 		}
 	}
-}
-
-func described(types []avro.SchemaNode) []string {
-	words := make([]string, len(types))
-	for i := range types {
-		words[i] = describe(&types[i])
-	}
-	return words
 }
 
 // defaultOf tells a field's default, as it follows in a sentence.

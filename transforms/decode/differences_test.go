@@ -10,6 +10,11 @@ import (
 	"clickstream/transforms/decode"
 )
 
+// inUnion returns a schema of an optional field f of one of some types.
+func inUnion(branches string) string {
+	return schemaOf(`{"name":"f","type":["null",` + branches + `],"default":null}`)
+}
+
 func TestCompare(t *testing.T) {
 	click := schemaOf(eventID, userID, pageURL, timestamp, sessionID)
 	for name, c := range map[string]struct {
@@ -38,6 +43,17 @@ func TestCompare(t *testing.T) {
 		"a symbol":              {older: schemaOf(`{"name":"e","type":{"type":"enum","name":"E","symbols":["A","B"]}}`), newer: schemaOf(`{"name":"e","type":{"type":"enum","name":"E","symbols":["A","C"]}}`), changes: []string{"e: symbol C was added", "e: symbol B was removed"}, backward: "B", forward: "C"},
 		"within":                {older: schemaOf(`{"name":"l","type":{"type":"array","items":{"type":"map","values":"int"}}}`), newer: schemaOf(`{"name":"l","type":{"type":"array","items":{"type":"map","values":"string"}}}`), changes: []string{"l.items.values: the type was int, and is string"}, backward: "l", forward: "l"},
 		"a fixed of other size": {older: schemaOf(`{"name":"f","type":{"type":"fixed","name":"F","size":4}}`), newer: schemaOf(`{"name":"f","type":{"type":"fixed","name":"F","size":8}}`), changes: []string{"f: the size was 4, and is 8"}, backward: "f", forward: "f"},
+		"an alias":              {older: schemaOf(pageURL), newer: schemaOf(`{"name":"page_url","aliases":["url"],"type":"string"}`), changes: []string{"page_url: alias url was added"}},
+		"an alias less":         {older: schemaOf(`{"name":"page_url","aliases":["url","u"],"type":"string"}`), newer: schemaOf(`{"name":"page_url","aliases":["u"],"type":"string"}`), changes: []string{"page_url: alias url was removed"}},
+		"a renamed type":        {older: inUnion(`{"type":"enum","name":"E","symbols":["A"]}`), newer: inUnion(`{"type":"enum","name":"F","aliases":["E","G"],"symbols":["A"]}`), changes: []string{"f: the enum was called com.example.events.E, and is called com.example.events.F", "f: alias G was added"}, forward: "f"},
+		"a branch's own":        {older: inUnion(`{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}`), newer: inUnion(`{"type":"record","name":"R","fields":[{"name":"a","type":"long"},{"name":"b","type":"int","default":1}]}`), changes: []string{"f.a: the type was int, and is long", `f.b: was added, int with the default "1"`}, forward: "f"},
+		"one of two branches":   {older: inUnion(`{"type":"enum","name":"E","symbols":["A"]},{"type":"record","name":"R","fields":[{"name":"a","type":"int"}]}`), newer: inUnion(`{"type":"enum","name":"E","symbols":["A","B"]},{"type":"record","name":"R","fields":[{"name":"a","type":"long"}]}`), changes: []string{"f.E: symbol B was added", "f.R.a: the type was int, and is long"}, forward: "f"},
+		"a branch's logical":    {older: inUnion(`"long"`), newer: inUnion(`{"type":"long","logicalType":"timestamp-micros"}`), changes: []string{"f: the logical type was none, and is timestamp-micros"}},
+		"within a branch":       {older: inUnion(`{"type":"array","items":"int"}`), newer: inUnion(`{"type":"array","items":"long"}`), changes: []string{"f.items: the type was int, and is long"}, forward: "f"},
+		"other branches' order": {older: schemaOf(`{"name":"f","type":["null","string"]}`), newer: schemaOf(`{"name":"f","type":["string","null"]}`), changes: []string{"f: the branches are in another order"}},
+		"made optional":         {older: schemaOf(`{"name":"f","type":{"type":"enum","name":"E","symbols":["A"]}}`), newer: inUnion(`{"type":"enum","name":"E","symbols":["A","B"]}`), changes: []string{"f: the type was enum com.example.events.E, and is [null, enum com.example.events.E]", "f: symbol B was added", `f: was without a default, and is with the default null`}, forward: "f"},
+		"a default symbol":      {older: inUnion(`{"type":"enum","name":"E","symbols":["A","B"]}`), newer: inUnion(`{"type":"enum","name":"E","symbols":["A","B"],"default":"B"}`), changes: []string{"f: the default symbol was none, and is B"}},
+		"named elsewhere":       {older: schemaOf(`{"name":"f","type":{"type":"enum","name":"E","symbols":["A"]}}`, `{"name":"g","type":"E"}`), newer: schemaOf(`{"name":"g","type":{"type":"enum","name":"E","symbols":["A"]}}`, `{"name":"f","type":"E"}`), changes: []string{"the fields are in another order"}},
 		"a record in itself":    {older: schemaOf(`{"name":"next","type":["null","ClickEvent"],"default":null}`), newer: schemaOf(`{"name":"next","type":["null","ClickEvent"],"default":null}`)},
 	} {
 		t.Run(name, func(t *testing.T) {

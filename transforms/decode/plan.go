@@ -246,13 +246,21 @@ func (k *compiler) skip(n *avro.SchemaNode) step {
 	case "record", "error":
 		return step{op: skipRecord, of: k.record(n)}
 	}
-	for _, name := range []string{within(k.scope, n.Type), n.Type} { // defined elsewhere
-		if n := k.defined[name]; n != nil {
-			return k.skip(n)
-		}
+	if n := k.named(n); n != nil { // defined elsewhere
+		return k.skip(n)
 	}
 	k.unknown = n.Type
 	return step{}
+}
+
+// named returns the definition of the type that n refers to by its name, or nil.
+func (k *compiler) named(n *avro.SchemaNode) *avro.SchemaNode {
+	for _, name := range []string{within(k.scope, n.Type), n.Type} {
+		if n := k.defined[name]; n != nil {
+			return n
+		}
+	}
+	return nil
 }
 
 // record returns the record that n defines, once for all its uses.
