@@ -29,7 +29,9 @@ type Provenance struct {
 	End     time.Time     // clickstream.window_end: RFC 3339, UTC, exclusive
 	Shard   int           // clickstream.shard: which of the shards, from 0
 	Shards  int           // clickstream.shards: how many shards the window is cut into
-	Events  int64         // clickstream.events: the events counted, the sum of view_count
+	Events  int64         // clickstream.events: the events counted, the sum of view_count where rows tell of all
+
+	click.Steps // clickstream.top: that of the table; no such key where it is not taken
 
 	// Offsets covers the records that the events were read from, by partition.
 	// clickstream.offsets: a JSON object, {"partition":[first,next]}; no such key where it is nil, which is when
@@ -57,11 +59,12 @@ type field struct {
 }
 
 // optional is the keys that a footer may be without.
-var optional = map[string]bool{offsetsKey: true, consumedKey: true}
+var optional = map[string]bool{offsetsKey: true, consumedKey: true, topKey: true}
 
 const (
 	offsetsKey  = "clickstream.offsets"
 	consumedKey = "clickstream.consumed"
+	topKey      = "clickstream.top"
 )
 
 var fields = []field{
@@ -80,6 +83,16 @@ var fields = []field{
 		"clickstream.events",
 		func(p *Provenance) (string, error) { return strconv.FormatInt(p.Events, 10), nil },
 		func(p *Provenance, s string) (err error) { p.Events, err = strconv.ParseInt(s, 10, 64); return err },
+	},
+	{
+		topKey,
+		func(p *Provenance) (string, error) {
+			if p.Top == 0 {
+				return "", nil
+			}
+			return strconv.Itoa(p.Top), nil
+		},
+		func(p *Provenance, s string) (err error) { p.Top, err = strconv.Atoi(s); return err },
 	},
 	{offsetsKey, writeOffsets, readOffsets},
 	{

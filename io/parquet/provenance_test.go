@@ -33,6 +33,7 @@ func TestProvenanceComesBack(t *testing.T) {
 			Schemas: rapid.SliceOfN(rapid.Int32(), 0, 5).Draw(t, "schemas"),
 			Version: rapid.String().Draw(t, "version"),
 		}
+		p.Top = rapid.IntRange(0, 3).Draw(t, "top")
 		if rapid.Bool().Draw(t, "rebuilt") {
 			p.Consumed = rapid.MapOfN(rapid.Int32Range(0, 1000), offset, 0, 20).Draw(t, "consumed")
 		}

@@ -17,8 +17,9 @@ import (
 // from p.Start to p.End, with p in its footer. No views make a file of no rows. It returns p with the checksum
 // and the number of rows, as ReadProvenance finds it.
 //
-// The views must sum up to p.Events, each be at least one, and the pages be valid UTF-8: anything else is a
-// fault of the program and an error, and nothing is written then. Other errors are those of w.
+// The views must sum up to p.Events or, where there are as many pages as p.Top keeps, to no more. Each must be at least
+// one, and the pages be valid UTF-8: anything else is a fault of the program and an error, and nothing is written then.
+// Other errors are those of w.
 func Write(w io.Writer, views map[string]int64, p Provenance) (Provenance, error) {
 	file := NewWriter(w)
 	if err := file.Add(views, p); err != nil {
@@ -127,7 +128,8 @@ func (b *builder) take(views map[string]int64, p *Provenance) error {
 		p.Checksum += rowSum(page, n)
 		b.rows = append(b.rows, pageViews{page, n})
 	}
-	if events != p.Events {
+	isWhole := p.Top == 0 || len(views) < p.Top
+	if events > p.Events || isWhole && events < p.Events {
 		return fmt.Errorf("the views of the window of %s sum up to %d, its events are %d", p.Start.UTC().Format(time.RFC3339), events, p.Events)
 	}
 	b.sorter.sort(b.rows)

@@ -216,6 +216,20 @@ func TestWriteRefusesFaultsOfTheProgram(t *testing.T) {
 	}
 }
 
+// TestWriteLeavesPagesOut writes no more pages than the top of a window has.
+func TestWriteLeavesPagesOut(t *testing.T) {
+	p := provenance(map[string]int64{"/a": 3, "/b": 2, "/c": 1})
+	p.Top = 2
+	var file bytes.Buffer
+	written, err := parquet.Write(&file, map[string]int64{"/a": 3, "/b": 2}, p)
+	require.NoError(t, err)
+	assert.EqualValues(t, 6, written.Events)
+	_, err = parquet.Write(io.Discard, map[string]int64{"/a": 3}, p)
+	require.ErrorContains(t, err, "sum up to 3, its events are 6", "there is room for one more page")
+	_, err = parquet.Write(io.Discard, map[string]int64{"/a": 3, "/b": 4}, p)
+	require.ErrorContains(t, err, "sum up to 7, its events are 6")
+}
+
 // full takes room bytes, then no more.
 type full struct{ room int }
 

@@ -1,6 +1,7 @@
 package table
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -234,6 +235,9 @@ func TestTableIsAsAModel(t *testing.T) {
 	rapid.Check(t, func(r *rapid.T) {
 		shards := rapid.IntRange(1, 3).Draw(r, "shards")
 		s := deltaSettings(t.TempDir(), shards)
+		if shards == 1 {
+			s.Top = rapid.IntRange(0, 3).Draw(r, "top")
+		}
 		table := open(r, s)
 		model := map[int]map[string]int64{} // by minute
 		for range rapid.IntRange(1, 6).Draw(r, "steps") {
@@ -253,11 +257,14 @@ func TestTableIsAsAModel(t *testing.T) {
 					model[minute] = views
 					ws = append(ws, spread(minute, shards, views)...)
 				}
+				for i := range ws {
+					ws[i].KeepTop(s.Top)
+				}
 				replace(r, table, slices.DeleteFunc(ws, func(w Window) bool { return w.Events == 0 })...)
 			}
 			want := []string{}
 			for _, minute := range slices.Sorted(maps.Keys(model)) {
-				for _, page := range slices.Sorted(maps.Keys(model[minute])) {
+				for _, page := range topOf(model[minute], s.Top) {
 					want = append(want, fmt.Sprintf("%d %s %d", minute, page, model[minute][page]))
 				}
 			}
@@ -269,6 +276,17 @@ func TestTableIsAsAModel(t *testing.T) {
 		}
 		require.NoError(r, table.Close())
 	})
+}
+
+// topOf returns the n most viewed pages, or all, by page.
+func topOf(views map[string]int64, n int) []string {
+	pages := slices.Sorted(maps.Keys(views))
+	if n > 0 {
+		slices.SortStableFunc(pages, func(a, b string) int { return cmp.Compare(views[b], views[a]) })
+		pages = pages[:min(n, len(pages))]
+	}
+	slices.Sort(pages)
+	return pages
 }
 
 func TestCompactRefusesWhatIsNoDeltaTable(t *testing.T) {

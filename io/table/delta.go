@@ -44,6 +44,7 @@ const (
 	topicIDKey = "clickstream.topic_id" // not there where the brokers gave none
 	windowKey  = "clickstream.window"
 	shardsKey  = "clickstream.shards"
+	topKey     = "clickstream.top"   // not there where all pages are kept
 	begunKey   = "clickstream.begun" // JSON, offsets by partition
 	versionKey = "clickstream.version"
 )
@@ -133,6 +134,9 @@ func newTable(s Settings) delta.Table {
 	if s.TopicID != "" {
 		table.Configuration[topicIDKey] = s.TopicID
 	}
+	if s.Top != 0 {
+		table.Configuration[topKey] = strconv.Itoa(s.Top)
+	}
 	return table
 }
 
@@ -164,11 +168,14 @@ func (v *deltaView) metadata(at *delta.Snapshot) (Metadata, error) {
 	if err == nil {
 		m.Shards, err = strconv.Atoi(c[shardsKey])
 	}
+	if err == nil && c[topKey] != "" {
+		m.Top, err = strconv.Atoi(c[topKey])
+	}
 	if err == nil && c[begunKey] != "" {
 		err = json.Unmarshal([]byte(c[begunKey]), &m.Begun)
 	}
 	if err != nil || m.Window <= 0 || m.Shards < 1 {
-		return m, fmt.Errorf("table %s: the configuration in its metadata is damaged: window %q, shards %q, begun %q; restore _delta_log from a copy, or choose another folder", v.store, c[windowKey], c[shardsKey], c[begunKey])
+		return m, fmt.Errorf("table %s: the configuration in its metadata is damaged: window %q, shards %q, top %q, begun %q; restore _delta_log from a copy, or choose another folder", v.store, c[windowKey], c[shardsKey], c[topKey], c[begunKey])
 	}
 	return m, nil
 }

@@ -109,7 +109,7 @@ func (v *deltaView) tell(ctx context.Context, p piece, m *Metadata) ([]parquet.P
 			return nil, fmt.Errorf("table %s: what its log says of %s is damaged: %w", v.store, p.object, err)
 		}
 		if ok {
-			told.Topic, told.Cluster, told.Window = m.Topic, m.Cluster, m.Window
+			told.Topic, told.Cluster, told.Window, told.Steps = m.Topic, m.Cluster, m.Window, m.Steps
 			told.Start, told.End, told.Shard, told.Shards = p.start, p.end(), p.shard, p.shards
 			return []parquet.Provenance{told}, nil
 		}
@@ -139,7 +139,7 @@ func toldByRows(rows []click.PageView, m *Metadata) []parquet.Provenance {
 	var told []parquet.Provenance
 	for _, k := range slices.SortedFunc(maps.Keys(views), key.compare) {
 		p := parquet.Provenance{
-			Topic: m.Topic, Cluster: m.Cluster, Window: m.Window, Shard: k.shard, Shards: m.Shards,
+			Topic: m.Topic, Cluster: m.Cluster, Window: m.Window, Shard: k.shard, Shards: m.Shards, Steps: m.Steps,
 			Start: time.UnixMilli(k.start).UTC(), End: time.UnixMilli(k.start).UTC().Add(m.Window),
 			Checksum: parquet.Checksum(views[k]), Rows: count[k],
 		}

@@ -166,6 +166,9 @@ func plan(root string, s Settings, ws []Window) ([]*change, error) {
 		if w.Shard < 0 || w.Shard >= s.Shards {
 			return nil, fmt.Errorf("table %s: shard %d is none of %d", root, w.Shard, s.Shards)
 		}
+		if s.Top > 0 && len(w.Views) > s.Top {
+			return nil, fmt.Errorf("table %s: window %s has %d pages, and the table keeps the top %d", root, w.Start.UTC().Format(time.RFC3339), len(w.Views), s.Top)
+		}
 		changes[i] = &change{Window: w, name: name{w.Start.UTC(), s.Window, w.Shard, s.Shards}}
 	}
 	slices.SortFunc(changes, func(a, b *change) int { return a.name.compare(b.name) })
@@ -259,7 +262,7 @@ func (t *folder) encode(f file, ch *change) (parquet.Provenance, error) {
 // provenance returns what a file of w says of itself.
 func provenance(s Settings, w *Window) parquet.Provenance {
 	return parquet.Provenance{
-		Topic: s.Topic, Cluster: s.Cluster, Version: s.Version,
+		Topic: s.Topic, Cluster: s.Cluster, Version: s.Version, Steps: s.Steps,
 		Window: s.Window, Start: w.Start, End: w.End, Shard: w.Shard, Shards: s.Shards,
 		Events: w.Events, Offsets: w.Offsets, Schemas: w.Schemas, Consumed: w.Consumed,
 	}

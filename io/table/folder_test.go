@@ -332,6 +332,13 @@ func TestReplaceRefusesFaultsOfTheProgram(t *testing.T) {
 	assert.Empty(t, files)
 	assert.Empty(t, aside)
 	require.NoError(t, table.Close())
+
+	two := settings(t.TempDir())
+	two.Top = 2
+	table = open(t, two)
+	_, err := table.Replace(context.Background(), []Window{window(1, pages(3, 1))})
+	require.ErrorContains(t, err, "has 3 pages, and the table keeps the top 2")
+	require.NoError(t, table.Close())
 }
 
 func TestReplaceHonoursContext(t *testing.T) {

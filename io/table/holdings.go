@@ -69,6 +69,10 @@ func (t *folder) look(n name) (holding, error) {
 		return holding{}, fmt.Errorf("table %s: %s was counted from Kafka cluster %q, not %q: choose another folder",
 			t.root, n.path(), p.Cluster, t.settings.Cluster)
 	}
+	if p.Steps != t.settings.Steps {
+		return holding{}, fmt.Errorf("table %s: %s was counted with the option --top %d, not %d: choose another folder, or go on with %d",
+			t.root, n.path(), p.Top, t.settings.Top, p.Top)
+	}
 	known := holding{info, p.Events, p.Checksum}
 	t.held.put(n, known)
 	return known, nil

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"time"
+
+	"clickstream/transforms/click"
 )
 
 // ErrEmpty is returned by Metadata for a table that holds no window, and does not say what it is to hold.
@@ -19,6 +21,7 @@ type Metadata struct {
 	TopicID string // id of the topic; empty where it is not known
 	Window  time.Duration
 	Shards  int
+	click.Steps
 	Begun   map[int32]int64 // offset of each partition that the table began at; nil where it is not known
 	Made    time.Time       // when the table was made; zero where it is not known
 	Version string          // of the program that made the table, or its newest window
@@ -44,7 +47,7 @@ func (v *view) Metadata(ctx context.Context) (Metadata, error) {
 	if err != nil {
 		return Metadata{}, err
 	}
-	return Metadata{Format: Parquet, Topic: p.Topic, Cluster: p.Cluster, Window: p.Window, Shards: p.Shards, Version: p.Version}, nil
+	return Metadata{Format: Parquet, Topic: p.Topic, Cluster: p.Cluster, Window: p.Window, Shards: p.Shards, Steps: p.Steps, Version: p.Version}, nil
 }
 
 // metadata returns what the record of the table at root says.
@@ -55,7 +58,7 @@ func (r record) metadata(root string) (Metadata, error) {
 	}
 	return Metadata{
 		Format: Parquet, Topic: r.Topic, Cluster: r.Cluster, TopicID: r.TopicID,
-		Window: window, Shards: r.Shards, Begun: r.Begun, Made: r.Made, Version: r.Version,
+		Window: window, Shards: r.Shards, Steps: click.Steps{Top: r.Top}, Begun: r.Begun, Made: r.Made, Version: r.Version,
 	}, nil
 }
 
@@ -71,6 +74,7 @@ func (m Metadata) fits(path string, s Settings) error {
 		{"Kafka cluster", m.Cluster, s.Cluster, unlike(m.Cluster, s.Cluster)},
 		{"window", m.Window, s.Window, m.Window != s.Window},
 		{"number of shards", m.Shards, s.Shards, m.Shards != s.Shards},
+		{"option --top", m.Top, s.Top, m.Top != s.Top},
 	} {
 		if v.differ {
 			return fmt.Errorf("table %s: it was made for the %s %v, not %v: choose another folder, or go on with %v", path, v.what, v.have, v.want, v.have)

@@ -83,6 +83,7 @@ func TestTableOfSomethingElseIsRefusedBeforeItHoldsAnything(t *testing.T) {
 			"Kafka cluster c, not d":                func(s *Settings) { s.Cluster = "d" },
 			"window 1m0s, not 2m0s":                 func(s *Settings) { s.Window = 2 * time.Minute },
 			"number of shards 1, not 3":             func(s *Settings) { s.Shards = 3 },
+			"option --top 0, not 10":                func(s *Settings) { s.Top = 10 },
 			"topic t of id i, which is of id j now": func(s *Settings) { s.TopicID = "j" },
 		} {
 			other := stateSettings(dir, s.Format, 1)
@@ -157,8 +158,10 @@ func TestMetadata(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, s.Final.IsZero())
 
-	opened := openState(t, stateSettings(dir, Parquet, 2))
-	want := Metadata{Format: Parquet, Topic: "t", Cluster: "c", TopicID: "i", Window: time.Minute, Shards: 2, Begun: map[int32]int64{0: 7, 1: 0}, Version: "test"}
+	made := stateSettings(dir, Parquet, 2)
+	made.Steps = click.Steps{Top: 2}
+	opened := openState(t, made)
+	want := Metadata{Format: Parquet, Topic: "t", Cluster: "c", TopicID: "i", Window: time.Minute, Shards: 2, Steps: made.Steps, Begun: map[int32]int64{0: 7, 1: 0}, Version: "test"}
 	m, err := view.Metadata(t.Context())
 	require.NoError(t, err)
 	assert.WithinDuration(t, time.Now(), m.Made, time.Minute)

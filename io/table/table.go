@@ -25,7 +25,7 @@ type Window struct {
 	Start, End time.Time
 	Shard      int
 	Views      map[string]int64 // by page, each at least one
-	Events     int64            // the sum of Views
+	Events     int64            // all that were counted: the sum of Views, unless some pages are left out
 
 	Offsets map[int32]click.OffsetRange // what the events were read from, by partition
 	Schemas []int32                     // ids of the schemas that they were written with
@@ -52,7 +52,7 @@ type Table interface {
 	// replaced are the first ones in that order, and the Commit counts them. Calling it again is safe.
 	//
 	// It returns an error when the table cannot be written to (full, not permitted, gone), when what it holds
-	// is of another topic, cluster, window or number of shards, and when a window's own numbers do not agree.
+	// is of another topic, cluster, window, number of shards or steps, and when a window's own numbers do not agree.
 	// It looks at the table before it replaces a window, so what another process wrote meanwhile counts.
 	Replace(ctx context.Context, ws []Window) (Commit, error)
 
@@ -142,8 +142,9 @@ type Settings struct {
 	TopicID string        // id of the topic, which one made again under its name does not share; empty as Cluster's
 	Window  time.Duration // length of a window, in whole milliseconds
 	Shards  int           // number of shards, at least one
-	Version string        // of this program
-	Writer  string        // who writes, of whom any number may have the table open; empty: whoever opens it
+	click.Steps
+	Version string // of this program
+	Writer  string // who writes, of whom any number may have the table open; empty: whoever opens it
 
 	Begin    map[int32]int64 // offset of each partition where reading begins, if the table is new
 	Existing bool            // the table has been made: one that is not there is somewhere else
@@ -151,7 +152,7 @@ type Settings struct {
 
 // Open opens a table to write to, and makes it when it is not there. It returns an error that names the path
 // when the table cannot be written to, when the path is a file, when the folder holds Parquet files of
-// another program, and when it holds windows of another topic, cluster, length or number of shards.
+// another program, and when it holds windows of another topic, cluster, length, number of shards or steps.
 func Open(ctx context.Context, s Settings) (Table, error) {
 	if s.Format != Parquet && s.Format != Delta {
 		return nil, fmt.Errorf("table %s: format %q is not known: choose %s or %s", s.Path, s.Format, Delta, Parquet)

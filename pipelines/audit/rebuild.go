@@ -68,7 +68,7 @@ func (s *source) rebuild(ctx context.Context, span table.Span, only map[int64]bo
 	if !dryRun {
 		if r.into, err = table.Open(ctx, table.Settings{
 			Path: s.Table, Format: s.of.Format, Topic: s.of.Topic, Cluster: s.of.Cluster, TopicID: s.of.TopicID,
-			Window: s.of.Window, Shards: s.of.Shards, Version: version.Own(),
+			Window: s.of.Window, Shards: s.of.Shards, Steps: s.of.Steps, Version: version.Own(),
 		}); err != nil {
 			return nil, err
 		}
@@ -328,7 +328,9 @@ func (r *rebuild) day(ctx context.Context, shards []shardKey) error {
 			of.Refused = append(of.Refused, table.Refusal{Start: start, End: start.Add(r.of.Window), Shard: k.shard, Held: held.Events, Offered: n.events})
 			continue
 		}
-		replacing = append(replacing, n.window(start, r.of.Window, k.shard, r.state.Consumed))
+		w := n.window(start, r.of.Window, k.shard, r.state.Consumed)
+		w.KeepTop(r.of.Top)
+		replacing = append(replacing, w)
 		delete(r.shards, k)
 	}
 	changed := r.changed(ctx, replacing)

@@ -109,7 +109,7 @@ func byStart(a, b *window) int { return cmp.Compare(a.start, b.start) }
 func (v *verification) window(start int64) *window {
 	w := v.windows[start]
 	if w == nil {
-		w = &window{start: start, open: v.state.Final.IsZero() || instant(start).Add(v.of.Window).After(v.state.Final)}
+		w = &window{start: start, steps: v.of.Steps, open: v.state.Final.IsZero() || instant(start).Add(v.of.Window).After(v.state.Final)}
 		v.windows[start] = w
 	}
 	return w

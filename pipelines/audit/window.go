@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -42,7 +43,8 @@ func (t *tally) of(page string) int64 {
 
 // window is what the topic and the table hold of one window.
 type window struct {
-	start  int64         // milliseconds since the epoch
+	start  int64 // milliseconds since the epoch
+	steps  click.Steps
 	shards []*table.Info // what the table told of it, by shard; nil where it holds none
 	open   bool          // a run may count it still, or anew
 	gone   bool          // records that it was counted from are gone
@@ -170,19 +172,49 @@ func (w *window) compare(rows []click.PageView) outcome {
 		}
 		add(page, got, n > 1)
 	}
-	if seen < len(w.want.pages) {
-		shown := make(map[string]bool, len(rows))
-		for _, r := range rows {
-			shown[r.PageURL] = true
-		}
-		for _, page := range w.want.pages {
-			if !shown[page] {
-				add(page, 0, false)
-			}
-		}
+	if seen < len(w.want.pages) || w.steps.Top > 0 && len(rows) > w.steps.Top {
+		o.diffs = append(o.diffs, w.unseen(rows)...)
 		slices.SortFunc(o.diffs, func(a, b Difference) int { return strings.Compare(a.PageURL, b.PageURL) })
 	}
 	return o
+}
+
+// unseen returns the pages that are to be among the rows, and are not. Of a window whose top alone is kept, those are
+// the ones that go before the last of its rows, or that there is room for; and that last row, where there is one too many.
+func (w *window) unseen(rows []click.PageView) (diffs []Difference) {
+	shown := make(map[string]bool, len(rows))
+	var last click.PageView
+	for _, r := range rows {
+		if len(shown) == 0 || before(last, r) {
+			last = r
+		}
+		shown[r.PageURL] = true
+	}
+	if w.steps.Top > 0 && len(shown) > w.steps.Top {
+		diffs = append(diffs, Difference{
+			WindowStart: instant(w.start), PageURL: last.PageURL, Topic: w.want.of(last.PageURL), Table: last.ViewCount,
+			Note: fmt.Sprintf("the table keeps the top %d", w.steps.Top),
+		})
+	}
+	isFull := w.steps.Top > 0 && len(shown) >= w.steps.Top
+	for i, page := range w.want.pages {
+		row := click.PageView{PageURL: page, ViewCount: w.want.views[i]}
+		if shown[page] || isFull && before(last, row) {
+			continue
+		}
+		if d, differs := w.row(page, 0, false); differs {
+			if isFull {
+				d.Note = fmt.Sprintf("it is one of the top %d", w.steps.Top)
+			}
+			diffs = append(diffs, d)
+		}
+	}
+	return diffs
+}
+
+// before tells whether a goes before b in the order of most views.
+func before(a, b click.PageView) bool {
+	return cmp.Or(cmp.Compare(b.ViewCount, a.ViewCount), strings.Compare(a.PageURL, b.PageURL)) < 0
 }
 
 // miss returns the differences of a window that was equal, before clicks were found that neither its rows nor the

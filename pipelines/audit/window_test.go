@@ -72,6 +72,26 @@ func TestCompareRows(t *testing.T) {
 	assert.Equal(t, []Difference{diff("/b", 2, 1, "")}, o.diffs, "no less than what is left is wanted")
 }
 
+func TestCompareTop(t *testing.T) {
+	w := &window{start: 60_000, steps: click.Steps{Top: 2}}
+	for page, n := range map[string]int64{"/a": 2, "/b": 3, "/c": 2} {
+		w.want.add(page, n)
+	}
+	row := func(page string, n int64) click.PageView { return click.PageView{PageURL: page, ViewCount: n} }
+	differ := func(rows ...click.PageView) (pages []string) {
+		for _, d := range w.compare(rows).diffs {
+			pages = append(pages, d.PageURL)
+		}
+		return pages
+	}
+	assert.Empty(t, differ(row("/a", 2), row("/b", 3)))
+	assert.Equal(t, []string{"/a"}, differ(row("/b", 3), row("/c", 2)), "it goes before /c")
+	assert.Equal(t, []string{"/a", "/b"}, differ(row("/c", 2)), "there is room for it")
+	assert.Equal(t, []string{"/c"}, differ(row("/a", 2), row("/b", 3), row("/c", 2)), "one too many")
+	w.perhaps.add("/c", 1)
+	assert.Empty(t, differ(row("/b", 3), row("/c", 3)), "one that has a dead letter may count")
+}
+
 // BenchmarkTake accounts for clicks of a thousand pages, in memory: what an audit costs beside fetching.
 func BenchmarkTake(b *testing.B) {
 	const n = 10_000

@@ -48,8 +48,12 @@ type random struct{ *rand.Rand }
 func oneOf[T any](r *random, of ...T) T { return of[r.IntN(len(of))] }
 
 func (r *random) job(t *testing.T, c *kafkatest.Cluster, format string) *job {
+	shards, top := oneOf(r, "1", "2", "7"), "0"
+	if shards == "1" {
+		top = oneOf(r, "0", "1", "10")
+	}
 	j := newJob(t, c, oneOf[int32](r, 1, 2, 5, 12), "--format", format, "--table-format", oneOf(r, "delta", "parquet"),
-		"--shards", oneOf(r, "1", "2", "7"), "--window", oneOf(r, "1m", "10s", "1h"),
+		"--shards", shards, "--top", top, "--window", oneOf(r, "1m", "10s", "1h"),
 		"--allowed-lateness", oneOf(r, "0s", "5m"), "--watermark-delay", oneOf(r, "1s", "10s", "2m"))
 	j.bundle = oneOf(r, 0, 2*time.Millisecond, 20*time.Millisecond)
 	return j

@@ -15,6 +15,7 @@ import (
 	"clickstream/pipelines/launch"
 	"clickstream/pipelines/settings"
 	"clickstream/pipelines/source"
+	"clickstream/transforms/click"
 	"clickstream/transforms/count"
 	"clickstream/transforms/read"
 	"clickstream/transforms/store"
@@ -60,7 +61,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	}
 	p.Store = store.Config{Pipeline: p.Pipeline, Whole: p.Read.Whole, Table: table.Settings{
 		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: from.Cluster, TopicID: from.Extent.TopicID,
-		Window: s.Window, Shards: s.Shards, Version: version.Own(), Writer: pipeline, Begin: from.Extent.Begin(),
+		Window: s.Window, Shards: s.Shards, Steps: click.Steps{Top: s.Top}, Version: version.Own(), Writer: pipeline, Begin: from.Extent.Begin(),
 	}}
 	if s.Dataflow.DryRun {
 		return p, nil

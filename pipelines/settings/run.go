@@ -54,9 +54,16 @@ func (r *Run) checkTime(c *checks) {
 	c.length("allowed-lateness", r.AllowedLateness, 0, "")
 }
 
+// maxTop is the most pages that --top takes: past it a window has as good as all of them.
+const maxTop = 1_000_000
+
 func (r *Run) checkTable(c *checks) {
 	c.table(r.Table, r.TableFormat)
 	c.number("shards", r.Shards, 1, 1024, ", as every window has a file per shard")
+	c.number("top", r.Top, 0, maxTop, " pages; 0 keeps all")
+	if r.Top > 0 && r.Shards > 1 {
+		c.add("--top %d is of all pages of a window, and --shards %d spreads them over files; use --shards 1, or leave --top out", r.Top, r.Shards)
+	}
 }
 
 func (w *Worker) check(c *checks) {

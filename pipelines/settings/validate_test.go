@@ -78,6 +78,10 @@ func TestFaults(t *testing.T) {
 		{"run --checkpoint-interval=10ms", "--checkpoint-interval is 10ms; it must be at least 1s, for a checkpoint takes about that long"},
 		{"run --retry-timeout=0s", "--retry-timeout is 0s; it must be at least 1s, for one attempt takes about that long"},
 
+		{"run --top=-1", "--top is -1; it must be from 0 to 1000000 pages; 0 keeps all"},
+		{"run --top=1000001", "--top is 1000001; it must be from 0 to 1000000 pages; 0 keeps all"},
+		{"run --top=10 --shards=2", "--top 10 is of all pages of a window, and --shards 2 spreads them over files; use --shards 1, or leave --top out"},
+
 		{"run --start=never", `--start is "never"; it must be latest, earliest or a time as 2026-01-31T08:00:00Z`},
 		{"run --start=", `--start is ""; it must be latest, earliest or a time as 2026-01-31T08:00:00Z`},
 		{"run --until=earliest", `--until is "earliest"; it must be never, latest or a time as 2026-01-31T08:00:00Z`},

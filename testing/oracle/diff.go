@@ -53,3 +53,28 @@ func views(rows map[Key]int64) (n int64) {
 	}
 	return n
 }
+
+// Top returns of each window the n rows with the most views; of those with as many, the one whose page is less by its
+// bytes goes first. 0 is all.
+func Top(rows map[Key]int64, n int) map[Key]int64 {
+	if n == 0 {
+		return rows
+	}
+	windows := make(map[int64][]Key)
+	for k := range rows {
+		windows[k.WindowStart] = append(windows[k.WindowStart], k)
+	}
+	top := make(map[Key]int64)
+	for _, keys := range windows {
+		slices.SortFunc(keys, func(a, b Key) int {
+			if rows[a] != rows[b] {
+				return cmp.Compare(rows[b], rows[a])
+			}
+			return cmp.Compare(a.Page, b.Page)
+		})
+		for _, k := range keys[:min(n, len(keys))] {
+			top[k] = rows[k]
+		}
+	}
+	return top
+}

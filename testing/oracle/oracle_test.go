@@ -276,3 +276,13 @@ func TestDiff(t *testing.T) {
 	assert.Equal(t, "… 100 of 100 rows differ: want 100 views in all, got 0", long[20])
 	assert.Len(t, oracle.Diff(nil, map[oracle.Key]int64{at("/zero"): 0}), 1, "a row of nothing is a row")
 }
+
+func TestTop(t *testing.T) {
+	at := func(after time.Duration, page string) oracle.Key {
+		return oracle.Key{WindowStart: minute.Add(after).UnixMilli(), Page: page}
+	}
+	rows := map[oracle.Key]int64{at(0, "/a"): 1, at(0, "/b"): 3, at(0, "/c"): 2, at(0, "/d"): 2, at(time.Minute, "/a"): 1}
+	assert.Equal(t, rows, oracle.Top(rows, 0))
+	assert.Equal(t, rows, oracle.Top(rows, 4))
+	assert.Equal(t, map[oracle.Key]int64{at(0, "/b"): 3, at(0, "/c"): 2, at(time.Minute, "/a"): 1}, oracle.Top(rows, 2))
+}

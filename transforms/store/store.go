@@ -88,10 +88,12 @@ func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64
 	for i, p := range c.Pages {
 		views[p] = c.Views[i]
 	}
-	f.windows[k] = table.Window{
+	content := table.Window{
 		Start: toTime(in.Start), End: toTime(in.End), Shard: int(shard),
 		Views: views, Events: c.Events, Offsets: c.Offsets, Schemas: c.Schemas,
 	}
+	content.KeepTop(f.Config.Table.Top)
+	f.windows[k] = content
 	return nil
 }
 
