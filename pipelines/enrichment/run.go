@@ -31,25 +31,66 @@ func Run(ctx context.Context, p Plan) error {
 	if err != nil || !p.Extent.Bounded() {
 		return err
 	}
-	return p.commitEnds(ctx)
+	return p.settle(ctx)
 }
 
-// commitEnds tells the group that all was read: what held nothing to write was not committed.
-func (p Plan) commitEnds(ctx context.Context) error {
+// settle ends a run that has read all: the group is where it has read to.
+func (p Plan) settle(ctx context.Context) error {
 	client, err := p.Enrich.Connection.Client()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	at := kafka.Position{Group: p.Enrich.Group, Topic: p.Extent.Topic, Note: p.Pipeline, Next: map[int32]int64{}}
-	for i, partition := range p.Extent.Partitions {
-		at.Next[partition] = max(p.Extent.Start[i], p.Extent.End[i])
+	admin := kadm.NewClient(client)
+	if p.Sessions {
+		return p.awaitEnds(ctx, admin)
 	}
-	err = kafka.CommitPosition(ctx, kadm.NewClient(client), at)
+	// What was written is committed. What held nothing to write was not.
+	at := kafka.Position{Group: p.Enrich.Group, Topic: p.Extent.Topic, Note: p.Pipeline, Next: p.ends()}
+	err = kafka.CommitPosition(ctx, admin, at)
 	if err != nil && !errors.Is(err, context.Canceled) {
 		slog.Warn("the group's offsets were not committed up to the end; all is written", "error", err)
 	}
 	return nil
+}
+
+// ends returns the offsets up to which p reads, by partition.
+func (p Plan) ends() map[int32]int64 {
+	ends := map[int32]int64{}
+	for i, partition := range p.Extent.Partitions {
+		ends[partition] = max(p.Extent.Start[i], p.Extent.End[i])
+	}
+	return ends
+}
+
+// patience is how long the last offsets may take to be committed.
+const patience = 10 * time.Second
+
+// awaitEnds waits until the group is where p has read to. It is there only once all buckets have said that they have written
+// all: a runner that has lost something is found out here.
+func (p Plan) awaitEnds(ctx context.Context, admin *kadm.Client) error {
+	ends := p.ends()
+	for until := time.Now().Add(patience); ; {
+		at, err := kafka.FetchPosition(ctx, admin, p.Enrich.Group, p.Extent.Topic)
+		if err != nil {
+			return p.Enrich.Connection.Explain(err, kafka.Doing{Operation: "Read", Group: p.Enrich.Group, Topic: p.Extent.Topic})
+		}
+		var short error
+		for _, partition := range p.Extent.Partitions {
+			if next := at.Next[partition]; next < ends[partition] {
+				short = fmt.Errorf("topic %s partition %d was read to offset %d, and written is only what lies before %d: run again, and it goes on from there",
+					p.Extent.Topic, partition, ends[partition], next)
+			}
+		}
+		if short == nil || time.Now().After(until) {
+			return short
+		}
+		select {
+		case <-ctx.Done():
+			return short
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 // Report tells how p goes until ctx ends: on the terminal w, or to the log if w is nil. Of steps that run elsewhere it

@@ -37,6 +37,8 @@ type job struct {
 	workers environment
 	options map[string]any // of the runner, by their names in Beam; values as in JSON
 	flink   flink.REST     // empty where it is not Flink, or not known
+
+	experiments []string // of the runner
 }
 
 // submitHere runs j on the job service behind client, with workers in this process, until it ends. If ctx ends
@@ -147,7 +149,7 @@ func pipelineOptions(j job) (*structpb.Struct, error) {
 	hooks.SerializeHooksToOptions()
 	beam.PipelineOptions.LoadOptionsFromFlags(nil)
 	options, err := tools.OptionsToProto(runtime.RawOptionsWrapper{
-		Options: beam.PipelineOptions.Export(), AppName: j.name, Experiments: []string{"beam_fn_api"},
+		Options: beam.PipelineOptions.Export(), AppName: j.name, Experiments: append([]string{"beam_fn_api"}, j.experiments...),
 	})
 	if err != nil {
 		return nil, err

@@ -45,8 +45,13 @@ func (Prism) Run(ctx context.Context, name string, p *beam.Pipeline) error {
 	if err != nil {
 		return fmt.Errorf("start the Prism runner: %w", err)
 	}
-	return submitHere(ctx, client, job{name: name, graph: p})
+	return submitHere(ctx, client, job{name: name, graph: p, experiments: []string{noSplits}})
 }
+
+// noSplits keeps Prism from splitting bundles that are slow. Where one has several elements of a key, it forgets that the
+// key is busy as it takes back the last of them (2.77, engine's splitBundle): two bundles then work on the key's state, and
+// what one has written is lost. Nothing here gains by a split.
+const noSplits = "prism_disable_sdf_split"
 
 // prepareHere makes Beam's workers of this process log where the process does, and end when they are told to.
 func prepareHere() error {

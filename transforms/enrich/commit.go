@@ -3,7 +3,6 @@ package enrich
 import (
 	"context"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -21,7 +20,6 @@ type CommitFn struct {
 	Config Config
 	Keyed  state.Value[[]byte] // is never written: that there is one brings all marks to one worker
 
-	frontiers map[int64]Frontier // by bucket
 	committer *committer
 }
 
@@ -29,28 +27,16 @@ func newCommitFn(cfg Config) *CommitFn {
 	return &CommitFn{Config: cfg, Keyed: state.MakeValueState[[]byte]("keyed")}
 }
 
-// Setup makes room for what the buckets tell.
-func (f *CommitFn) Setup() { f.frontiers = map[int64]Frontier{} }
-
 // ProcessElement takes note of a mark.
-func (f *CommitFn) ProcessElement(_ state.Provider, _ int64, m Mark) { f.frontiers[m.Bucket] = m.Frontier }
-
-// FinishBundle has committed what is known, once every bucket has been heard of.
-func (f *CommitFn) FinishBundle(context.Context) error {
-	if len(f.frontiers) < f.Config.Buckets {
-		return nil
-	}
+func (f *CommitFn) ProcessElement(_ state.Provider, _ int64, m Mark) error {
 	if f.committer == nil {
-		c, err := openCommitter(f.Config)
+		c, err := f.Config.committer()
 		if err != nil {
 			return err
 		}
 		f.committer = c
-		if err := teardown.Later(f.Config.Pipeline, c.close); err != nil {
-			return err
-		}
 	}
-	return f.committer.set(least(f.frontiers))
+	return f.committer.take(m)
 }
 
 // least returns how far all buckets are.
@@ -69,17 +55,39 @@ func least(frontiers map[int64]Frontier) Frontier {
 	return all
 }
 
-// committer commits a frontier once a second, if it has moved: beside the bundles, which are short, and may be long apart.
+// committers are those of this process, by their pipelines.
+var committers = struct {
+	sync.Mutex
+	of map[string]*committer
+}{of: map[string]*committer{}}
+
+// committer returns the committer of the pipeline.
+func (c Config) committer() (*committer, error) {
+	committers.Lock()
+	defer committers.Unlock()
+	if had := committers.of[c.Pipeline]; had != nil {
+		return had, nil
+	}
+	opened, err := openCommitter(c)
+	if err != nil {
+		return nil, err
+	}
+	committers.of[c.Pipeline] = opened
+	return opened, teardown.Later(c.Pipeline, opened.close)
+}
+
+// committer commits once a second how far all buckets are, once each has been heard of and if that has moved: beside the
+// bundles, which are short, and may be long apart.
 type committer struct {
 	config Config
 	client *kgo.Client
 	stop   context.CancelFunc
 	done   chan struct{}
 
-	mu     sync.Mutex
-	at     Frontier
-	moved  bool
-	failed error
+	mu        sync.Mutex
+	frontiers map[int64]Frontier // by bucket
+	moved     bool
+	failed    error
 }
 
 func openCommitter(cfg Config) (*committer, error) {
@@ -88,17 +96,16 @@ func openCommitter(cfg Config) (*committer, error) {
 		return nil, err
 	}
 	ctx, stop := context.WithCancel(context.Background())
-	c := &committer{config: cfg, client: client, stop: stop, done: make(chan struct{})}
+	c := &committer{config: cfg, client: client, stop: stop, done: make(chan struct{}), frontiers: map[int64]Frontier{}}
 	go c.run(ctx)
 	return c, nil
 }
 
-// set tells how far all is, and returns why it could not be committed that it was somewhere.
-func (c *committer) set(at Frontier) error {
+// take takes note of how far a bucket is, and returns why an earlier note could not be committed.
+func (c *committer) take(m Mark) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.moved = c.moved || at.Time != c.at.Time || !maps.Equal(at.Next, c.at.Next)
-	c.at = at
+	c.frontiers[m.Bucket], c.moved = m.Frontier, true
 	return c.failed
 }
 
@@ -119,7 +126,7 @@ func (c *committer) run(ctx context.Context) {
 // commit commits the frontier if it has moved. Once that has failed, it is not tried again.
 func (c *committer) commit(ctx context.Context) {
 	c.mu.Lock()
-	at, due := c.at, c.moved && c.failed == nil
+	at, due := least(c.frontiers), c.moved && c.failed == nil && len(c.frontiers) == c.config.Buckets
 	c.moved = false
 	c.mu.Unlock()
 	if !due {
@@ -161,5 +168,8 @@ func (c *committer) close() error {
 	defer cancel()
 	c.commit(ctx)
 	c.client.Close()
+	committers.Lock()
+	defer committers.Unlock()
+	delete(committers.of, c.config.Pipeline)
 	return nil
 }

@@ -23,7 +23,7 @@ func init() {
 	register.DoFn3x1[context.Context, click.Batch, func(beam.EventTime, int64, Parcel), error](&SpreadFn{})
 	register.DoFn6x1[context.Context, state.Provider, timers.Provider, int64, Parcel, func(int64, Found), error](&FindFn{})
 	register.DoFn4x1[context.Context, int64, Found, func(beam.EventTime, int64, Mark), error](&WriteFn{})
-	register.DoFn3x0[state.Provider, int64, Mark](&CommitFn{})
+	register.DoFn3x1[state.Provider, int64, Mark, error](&CommitFn{})
 	register.Emitter3[beam.EventTime, int64, Parcel]()
 	register.Emitter2[int64, Found]()
 	register.Emitter3[beam.EventTime, int64, Mark]()
