@@ -31,7 +31,8 @@ type Provenance struct {
 	Shards  int           // clickstream.shards: how many shards the window is cut into
 	Events  int64         // clickstream.events: the events counted, the sum of view_count where rows tell of all
 
-	click.Steps // clickstream.top: that of the table; no such key where it is not taken
+	click.Steps       // clickstream.dedupe, clickstream.top: those of the table; no such keys where they are not taken
+	Duplicates  int64 // clickstream.duplicates: of Events, those that rows leave out as counted already, where Dedupe is taken
 
 	// Offsets covers the records that the events were read from, by partition.
 	// clickstream.offsets: a JSON object, {"partition":[first,next]}; no such key where it is nil, which is when
@@ -59,12 +60,14 @@ type field struct {
 }
 
 // optional is the keys that a footer may be without.
-var optional = map[string]bool{offsetsKey: true, consumedKey: true, topKey: true}
+var optional = map[string]bool{offsetsKey: true, consumedKey: true, dedupeKey: true, duplicatesKey: true, topKey: true}
 
 const (
-	offsetsKey  = "clickstream.offsets"
-	consumedKey = "clickstream.consumed"
-	topKey      = "clickstream.top"
+	offsetsKey    = "clickstream.offsets"
+	consumedKey   = "clickstream.consumed"
+	dedupeKey     = "clickstream.dedupe"
+	duplicatesKey = "clickstream.duplicates"
+	topKey        = "clickstream.top"
 )
 
 var fields = []field{
@@ -83,6 +86,17 @@ var fields = []field{
 		"clickstream.events",
 		func(p *Provenance) (string, error) { return strconv.FormatInt(p.Events, 10), nil },
 		func(p *Provenance, s string) (err error) { p.Events, err = strconv.ParseInt(s, 10, 64); return err },
+	},
+	text(dedupeKey, func(p *Provenance) *string { return &p.Dedupe }),
+	{
+		duplicatesKey,
+		func(p *Provenance) (string, error) {
+			if p.Dedupe == "" {
+				return "", nil
+			}
+			return strconv.FormatInt(p.Duplicates, 10), nil
+		},
+		func(p *Provenance, s string) (err error) { p.Duplicates, err = strconv.ParseInt(s, 10, 64); return err },
 	},
 	{
 		topKey,
@@ -205,14 +219,14 @@ func provenanceOf(f *parquet.File) (Provenance, error) {
 
 // tagged are the keys that Tags has: what tells a file from the others of its table, but for what its name says.
 var tagged = map[string]bool{
-	"clickstream.events": true, offsetsKey: true, "clickstream.schemas": true, consumedKey: true,
+	"clickstream.events": true, duplicatesKey: true, offsetsKey: true, "clickstream.schemas": true, consumedKey: true,
 	"clickstream.version": true, "clickstream.checksum": true,
 }
 
 const rowsKey = "clickstream.rows"
 
-// Tags returns what a table's log may say of a file, for its footer not to be read: Events, Offsets, Schemas,
-// Consumed, Version, Checksum and Rows, by the keys that the footer has them under.
+// Tags returns what a table's log may say of a file, for its footer not to be read: Events, Duplicates, Offsets,
+// Schemas, Consumed, Version, Checksum and Rows, by the keys that the footer has them under.
 func (p *Provenance) Tags() (map[string]string, error) {
 	tags := map[string]string{rowsKey: strconv.FormatInt(p.Rows, 10)}
 	for _, f := range fields {

@@ -18,21 +18,22 @@ const windowsKey = "clickstream.windows"
 
 // windowJSON is a window in that array. The rest is the file's.
 type windowJSON struct {
-	Start    time.Time          `json:"start"`
-	End      time.Time          `json:"end"`
-	Events   int64              `json:"events"`
-	Rows     int64              `json:"rows"`
-	Offsets  map[int32][2]int64 `json:"offsets"` // null where they are not known
-	Schemas  []int32            `json:"schemas"`
-	Consumed map[int32]int64    `json:"consumed,omitzero"` // null and {} differ
-	Version  string             `json:"version"`
-	Checksum uint64             `json:"checksum,string"`
+	Start      time.Time          `json:"start"`
+	End        time.Time          `json:"end"`
+	Events     int64              `json:"events"`
+	Duplicates int64              `json:"duplicates,omitzero"`
+	Rows       int64              `json:"rows"`
+	Offsets    map[int32][2]int64 `json:"offsets"` // null where they are not known
+	Schemas    []int32            `json:"schemas"`
+	Consumed   map[int32]int64    `json:"consumed,omitzero"` // null and {} differ
+	Version    string             `json:"version"`
+	Checksum   uint64             `json:"checksum,string"`
 }
 
 func writeWindows(windows []Provenance) (string, error) {
 	list := make([]windowJSON, len(windows))
 	for i, p := range windows {
-		list[i] = windowJSON{p.Start, p.End, p.Events, p.Rows, nil, p.Schemas, p.Consumed, p.Version, p.Checksum}
+		list[i] = windowJSON{p.Start, p.End, p.Events, p.Duplicates, p.Rows, nil, p.Schemas, p.Consumed, p.Version, p.Checksum}
 		if p.Offsets != nil {
 			list[i].Offsets = make(map[int32][2]int64, len(p.Offsets))
 		}
@@ -52,7 +53,7 @@ func readWindows(file Provenance, text string) ([]Provenance, error) {
 	windows := make([]Provenance, len(list))
 	for i, w := range list {
 		p := file
-		p.Start, p.End, p.Events, p.Rows = w.Start, w.End, w.Events, w.Rows
+		p.Start, p.End, p.Events, p.Duplicates, p.Rows = w.Start, w.End, w.Events, w.Duplicates, w.Rows
 		p.Schemas, p.Consumed, p.Version, p.Checksum = w.Schemas, w.Consumed, w.Version, w.Checksum
 		p.Offsets = nil
 		if w.Offsets != nil {
@@ -90,7 +91,7 @@ func ReadWindows(r io.ReaderAt, size int64) ([]Provenance, error) {
 }
 
 // Join returns what is true of windows of one table together. The span, the offsets and the schemas cover all of
-// theirs, events and rows are their sums, and so are checksums, which add up for different rows of one window. The
+// theirs, events, duplicates and rows are their sums, and so are checksums, which add up for different rows of one window. The
 // rest is the last one's. Offsets are nil where all are. Consumed is nil where all are.
 func Join(windows []Provenance) Provenance {
 	if len(windows) == 0 {
@@ -100,7 +101,7 @@ func Join(windows []Provenance) Provenance {
 	if len(windows) == 1 {
 		return all
 	}
-	all.Events, all.Rows, all.Checksum, all.Offsets, all.Consumed, all.Schemas = 0, 0, 0, nil, nil, nil
+	all.Events, all.Duplicates, all.Rows, all.Checksum, all.Offsets, all.Consumed, all.Schemas = 0, 0, 0, 0, nil, nil, nil
 	schemas := map[int32]bool{}
 	for _, p := range windows {
 		if p.Start.Before(all.Start) {
@@ -110,6 +111,7 @@ func Join(windows []Provenance) Provenance {
 			all.End = p.End
 		}
 		all.Events += p.Events
+		all.Duplicates += p.Duplicates
 		all.Rows += p.Rows
 		all.Checksum += p.Checksum
 		for partition, r := range p.Offsets {

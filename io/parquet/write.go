@@ -17,9 +17,9 @@ import (
 // from p.Start to p.End, with p in its footer. No views make a file of no rows. It returns p with the checksum
 // and the number of rows, as ReadProvenance finds it.
 //
-// The views must sum up to p.Events or, where there are as many pages as p.Top keeps, to no more. Each must be at least
-// one, and the pages be valid UTF-8: anything else is a fault of the program and an error, and nothing is written then.
-// Other errors are those of w.
+// The views must sum up to p.Events less p.Duplicates or, where there are as many pages as p.Top keeps, to no more. Each
+// must be at least one, and the pages be valid UTF-8: anything else is a fault of the program and an error, and nothing is
+// written then. Other errors are those of w.
 func Write(w io.Writer, views map[string]int64, p Provenance) (Provenance, error) {
 	file := NewWriter(w)
 	if err := file.Add(views, p); err != nil {
@@ -129,8 +129,8 @@ func (b *builder) take(views map[string]int64, p *Provenance) error {
 		b.rows = append(b.rows, pageViews{page, n})
 	}
 	isWhole := p.Top == 0 || len(views) < p.Top
-	if events > p.Events || isWhole && events < p.Events {
-		return fmt.Errorf("the views of the window of %s sum up to %d, its events are %d", p.Start.UTC().Format(time.RFC3339), events, p.Events)
+	if counted := p.Events - p.Duplicates; p.Duplicates < 0 || events > counted || isWhole && events < counted {
+		return fmt.Errorf("the views of the window of %s sum up to %d, its events are %d, %d of them duplicates", p.Start.UTC().Format(time.RFC3339), events, p.Events, p.Duplicates)
 	}
 	b.sorter.sort(b.rows)
 	return nil

@@ -13,6 +13,7 @@ import (
 
 	"clickstream/io/delta"
 	"clickstream/io/objects"
+	"clickstream/transforms/click"
 )
 
 // A Delta table's data files lie as those of a folder do, but for a random end of their names: each is written
@@ -44,8 +45,9 @@ const (
 	topicIDKey = "clickstream.topic_id" // not there where the brokers gave none
 	windowKey  = "clickstream.window"
 	shardsKey  = "clickstream.shards"
-	topKey     = "clickstream.top"   // not there where all pages are kept
-	begunKey   = "clickstream.begun" // JSON, offsets by partition
+	dedupeKey  = "clickstream.dedupe" // not there where every click counts
+	topKey     = "clickstream.top"    // not there where all pages are kept
+	begunKey   = "clickstream.begun"  // JSON, offsets by partition
 	versionKey = "clickstream.version"
 )
 
@@ -134,6 +136,9 @@ func newTable(s Settings) delta.Table {
 	if s.TopicID != "" {
 		table.Configuration[topicIDKey] = s.TopicID
 	}
+	if s.Dedupe != "" {
+		table.Configuration[dedupeKey] = s.Dedupe
+	}
 	if s.Top != 0 {
 		table.Configuration[topKey] = strconv.Itoa(s.Top)
 	}
@@ -159,7 +164,7 @@ func (t *deltaTable) fits(at *delta.Snapshot) (Metadata, error) {
 // metadata returns what the table is of.
 func (v *deltaView) metadata(at *delta.Snapshot) (Metadata, error) {
 	c := at.Metadata.Configuration
-	m := Metadata{Format: Delta, Topic: c[topicKey], Cluster: c[clusterKey], TopicID: c[topicIDKey], Made: time.UnixMilli(at.Metadata.CreatedTime).UTC(), Version: c[versionKey]}
+	m := Metadata{Format: Delta, Steps: click.Steps{Dedupe: c[dedupeKey]}, Topic: c[topicKey], Cluster: c[clusterKey], TopicID: c[topicIDKey], Made: time.UnixMilli(at.Metadata.CreatedTime).UTC(), Version: c[versionKey]}
 	if _, ok := c[topicKey]; !ok {
 		return m, fmt.Errorf("table %s: this Delta table was not made by clickstream: it says nothing of a topic; choose another folder", v.store)
 	}

@@ -97,7 +97,7 @@ func info(parts []part) Info {
 	}
 	p := parquet.Join(told)
 	return Info{
-		Start: p.Start, End: p.End, Shard: p.Shard, Shards: p.Shards, Events: p.Events, Rows: p.Rows, Bytes: bytes,
+		Start: p.Start, End: p.End, Shard: p.Shard, Shards: p.Shards, Events: p.Events, Duplicates: p.Duplicates, Rows: p.Rows, Bytes: bytes,
 		Offsets: p.Offsets, Schemas: p.Schemas, Consumed: p.Consumed, Topic: p.Topic, Cluster: p.Cluster, Version: p.Version,
 	}
 }

@@ -264,7 +264,7 @@ func provenance(s Settings, w *Window) parquet.Provenance {
 	return parquet.Provenance{
 		Topic: s.Topic, Cluster: s.Cluster, Version: s.Version, Steps: s.Steps,
 		Window: s.Window, Start: w.Start, End: w.End, Shard: w.Shard, Shards: s.Shards,
-		Events: w.Events, Offsets: w.Offsets, Schemas: w.Schemas, Consumed: w.Consumed,
+		Events: w.Events, Duplicates: w.Duplicates, Offsets: w.Offsets, Schemas: w.Schemas, Consumed: w.Consumed,
 	}
 }
 

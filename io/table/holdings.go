@@ -70,8 +70,8 @@ func (t *folder) look(n name) (holding, error) {
 			t.root, n.path(), p.Cluster, t.settings.Cluster)
 	}
 	if p.Steps != t.settings.Steps {
-		return holding{}, fmt.Errorf("table %s: %s was counted with the option --top %d, not %d: choose another folder, or go on with %d",
-			t.root, n.path(), p.Top, t.settings.Top, p.Top)
+		return holding{}, fmt.Errorf("table %s: %s was counted with %s, not with %s: choose another folder, or name the same options",
+			t.root, n.path(), p.Steps, t.settings.Steps)
 	}
 	known := holding{info, p.Events, p.Checksum}
 	t.held.put(n, known)

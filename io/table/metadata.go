@@ -58,7 +58,7 @@ func (r record) metadata(root string) (Metadata, error) {
 	}
 	return Metadata{
 		Format: Parquet, Topic: r.Topic, Cluster: r.Cluster, TopicID: r.TopicID,
-		Window: window, Shards: r.Shards, Steps: click.Steps{Top: r.Top}, Begun: r.Begun, Made: r.Made, Version: r.Version,
+		Window: window, Shards: r.Shards, Steps: click.Steps{Dedupe: r.Dedupe, Top: r.Top}, Begun: r.Begun, Made: r.Made, Version: r.Version,
 	}, nil
 }
 
@@ -74,11 +74,13 @@ func (m Metadata) fits(path string, s Settings) error {
 		{"Kafka cluster", m.Cluster, s.Cluster, unlike(m.Cluster, s.Cluster)},
 		{"window", m.Window, s.Window, m.Window != s.Window},
 		{"number of shards", m.Shards, s.Shards, m.Shards != s.Shards},
-		{"option --top", m.Top, s.Top, m.Top != s.Top},
 	} {
 		if v.differ {
 			return fmt.Errorf("table %s: it was made for the %s %v, not %v: choose another folder, or go on with %v", path, v.what, v.have, v.want, v.have)
 		}
+	}
+	if m.Steps != s.Steps {
+		return fmt.Errorf("table %s: it was made for counts with %s, not with %s: choose another folder, or name the same options", path, m.Steps, s.Steps)
 	}
 	if unlike(m.TopicID, s.TopicID) {
 		return fmt.Errorf("table %s: it was counted from topic %s of id %s, which is of id %s now: the topic was deleted and made again, and the table's offsets mean other records in it; choose another folder",

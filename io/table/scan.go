@@ -46,7 +46,7 @@ func (v *view) info(n name) (Info, error) {
 		return Info{}, err
 	}
 	return Info{
-		Start: p.Start, End: p.End, Shard: p.Shard, Shards: p.Shards, Events: p.Events, Rows: p.Rows, Bytes: file.Size(),
+		Start: p.Start, End: p.End, Shard: p.Shard, Shards: p.Shards, Events: p.Events, Duplicates: p.Duplicates, Rows: p.Rows, Bytes: file.Size(),
 		Offsets: p.Offsets, Schemas: p.Schemas, Consumed: p.Consumed, Topic: p.Topic, Cluster: p.Cluster, Version: p.Version,
 	}, nil
 }

@@ -40,6 +40,7 @@ type record struct {
 	TopicID string          `json:"topic_id,omitempty"`
 	Window  string          `json:"window"`
 	Shards  int             `json:"shards"`
+	Dedupe  string          `json:"dedupe,omitempty"`
 	Top     int             `json:"top,omitempty"`
 	Begun   map[int32]int64 `json:"begun"` // offsets by partition
 	Made    time.Time       `json:"made"`
@@ -96,7 +97,7 @@ func readRecord(root string) (record, error) {
 func (t *folder) writeRecord(path string) (err error) {
 	s := t.settings
 	text, err := json.MarshalIndent(record{
-		Topic: s.Topic, Cluster: s.Cluster, TopicID: s.TopicID, Window: s.Window.String(), Shards: s.Shards, Top: s.Top,
+		Topic: s.Topic, Cluster: s.Cluster, TopicID: s.TopicID, Window: s.Window.String(), Shards: s.Shards, Dedupe: s.Dedupe, Top: s.Top,
 		Begun: s.Begin, Made: time.Now().UTC().Truncate(time.Second), Version: s.Version,
 	}, "", "  ")
 	if err != nil {

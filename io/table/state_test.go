@@ -79,12 +79,12 @@ func TestTableOfSomethingElseIsRefusedBeforeItHoldsAnything(t *testing.T) {
 		dir := t.TempDir()
 		openState(t, stateSettings(dir, s.Format, 1))
 		for what, change := range map[string]func(*Settings){
-			"topic t, not other":                    func(s *Settings) { s.Topic = "other" },
-			"Kafka cluster c, not d":                func(s *Settings) { s.Cluster = "d" },
-			"window 1m0s, not 2m0s":                 func(s *Settings) { s.Window = 2 * time.Minute },
-			"number of shards 1, not 3":             func(s *Settings) { s.Shards = 3 },
-			"option --top 0, not 10":                func(s *Settings) { s.Top = 10 },
-			"topic t of id i, which is of id j now": func(s *Settings) { s.TopicID = "j" },
+			"topic t, not other":                       func(s *Settings) { s.Topic = "other" },
+			"Kafka cluster c, not d":                   func(s *Settings) { s.Cluster = "d" },
+			"window 1m0s, not 2m0s":                    func(s *Settings) { s.Window = 2 * time.Minute },
+			"number of shards 1, not 3":                func(s *Settings) { s.Shards = 3 },
+			"with no optional step, not with --top 10": func(s *Settings) { s.Top = 10 },
+			"topic t of id i, which is of id j now":    func(s *Settings) { s.TopicID = "j" },
 		} {
 			other := stateSettings(dir, s.Format, 1)
 			change(&other)

@@ -25,7 +25,8 @@ type Window struct {
 	Start, End time.Time
 	Shard      int
 	Views      map[string]int64 // by page, each at least one
-	Events     int64            // all that were counted: the sum of Views, unless some pages are left out
+	Events     int64            // all that were counted: the sum of Views and Duplicates, unless some pages are left out
+	Duplicates int64            // of Events, those that Views leaves out as counted already
 
 	Offsets map[int32]click.OffsetRange // what the events were read from, by partition
 	Schemas []int32                     // ids of the schemas that they were written with
@@ -119,6 +120,7 @@ type Info struct {
 	Start, End     time.Time
 	Shard, Shards  int
 	Events, Rows   int64
+	Duplicates     int64                       // of Events, those that rows leave out as counted already
 	Bytes          int64                       // of its file, or its share of a file of several windows
 	Offsets        map[int32]click.OffsetRange // nil where another program merged files and left only rows
 	Schemas        []int32

@@ -44,7 +44,7 @@ func TestOpenRefuses(t *testing.T) {
 		"no shards":        {func(t *testing.T) Settings { s := full(t); s.Shards = 0; return s }, []string{"0 shards"}},
 		"another window":   {func(t *testing.T) Settings { s := full(t); s.Window = time.Hour; return s }, []string{"windows of 1m0s, not 1h0m0s"}},
 		"another sharding": {func(t *testing.T) Settings { s := full(t); s.Shards = 4; return s }, []string{"number of shards of 1, not 4"}},
-		"another top":      {func(t *testing.T) Settings { s := full(t); s.Top = 3; return s }, []string{"--top 0, not 3"}},
+		"another top":      {func(t *testing.T) Settings { s := full(t); s.Top = 3; return s }, []string{"counted with no optional step, not with --top 3"}},
 		"another topic":    {func(t *testing.T) Settings { s := full(t); s.Topic = "orders"; return s }, []string{`topic "clicks", not "orders"`}},
 		"another cluster":  {func(t *testing.T) Settings { s := full(t); s.Cluster = "c2"; return s }, []string{`cluster "c1", not "c2"`}},
 	} {

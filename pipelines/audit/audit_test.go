@@ -128,7 +128,7 @@ func (s *subject) verify(flags ...string) *audit.Report {
 	r, err := s.tryVerify(flags...)
 	require.NoError(s, err)
 	o := r.Offsets
-	sum := o.Counted + o.TooLate + o.Doubtful + o.Deferred + o.Again + o.Open + o.Unread + o.Lost + o.Elsewhere + o.Markers + o.Gaps + o.Gone
+	sum := o.Counted + o.Duplicates + o.TooLate + o.Doubtful + o.Deferred + o.Again + o.Open + o.Unread + o.Lost + o.Elsewhere + o.Markers + o.Gaps + o.Gone
 	for _, n := range o.Rejected {
 		sum += n
 	}
@@ -174,7 +174,13 @@ func (s *subject) rebuild(from, to int, flags ...string) (*audit.Rebuilt, error)
 // click returns the record of a click that is as old as its event.
 func (s *subject) click(partition int32, page string, at time.Time) *kgo.Record {
 	s.Helper()
-	event := map[string]any{"event_id": "e", "user_id": "u", "page_url": page, "timestamp": at.UnixMilli(), "session_id": nil}
+	return s.event(partition, "e", "u", page, at)
+}
+
+// event returns the record of a user's event that is as old as it.
+func (s *subject) event(partition int32, id, user, page string, at time.Time) *kgo.Record {
+	s.Helper()
+	event := map[string]any{"event_id": id, "user_id": user, "page_url": page, "timestamp": at.UnixMilli(), "session_id": nil}
 	rec := &kgo.Record{Partition: partition, Timestamp: at}
 	if s.format == "json" {
 		var err error
@@ -276,7 +282,7 @@ func (s *subject) tamper(seconds int, change func(views map[string]int64)) {
 	for _, n := range views {
 		events += n
 	}
-	if p.Top == 0 || p.Events < events {
+	if events += p.Duplicates; p.Top == 0 || p.Events < events {
 		p.Events = events
 	}
 	f, err = os.Create(path)

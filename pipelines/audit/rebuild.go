@@ -141,14 +141,6 @@ func (r *rebuild) counted(i int, o replay.Origin) bool {
 	return o.SourcePartition == p.id && o.SourceOffset >= p.start && o.SourceOffset < p.end && !r.rejected[i].has(o.SourceOffset)
 }
 
-// recount is what the topic has of one window's shard.
-type recount struct {
-	tally
-	events  int64
-	offsets map[int32]click.OffsetRange
-	schemas map[int32]bool
-}
-
 // checkGone returns an error when the topic no longer has what a window was counted from.
 func (r *rebuild) checkGone() error {
 	var last *table.Info
@@ -231,7 +223,7 @@ func (r *rebuild) take(ctx context.Context, i int, chunk []*kgo.Record, first bo
 			if o, replayed := replay.Of(rec.Headers); replayed && r.counted(i, o) {
 				continue
 			}
-			r.count(shardKey{start, int(click.ShardOf(c.PageURL, r.of.Shards))}, c.PageURL, id, rec.Offset, r.rules.decoder.Schema())
+			r.count(shardKey{start, int(click.ShardOf(c.PageURL, r.of.Shards))}, &c, id, rec.Offset, r.rules.decoder.Schema())
 		}
 	}
 	for r.rows > maxRows && r.drop() {
@@ -239,15 +231,19 @@ func (r *rebuild) take(ctx context.Context, i int, chunk []*kgo.Record, first bo
 	return nil
 }
 
-func (r *rebuild) count(k shardKey, page string, partition int32, offset int64, schema int32) {
+func (r *rebuild) count(k shardKey, c *click.Click, partition int32, offset int64, schema int32) {
 	n := r.shards[k]
 	if n == nil {
 		n = &recount{offsets: map[int32]click.OffsetRange{}, schemas: map[int32]bool{}}
 		r.shards[k] = n
 	}
-	before := len(n.pages)
-	n.add(page, 1)
-	r.rows += len(n.pages) - before
+	before := n.rows()
+	if r.of.Dedupe == "" {
+		n.add(c.PageURL, 1)
+	} else {
+		n.addOnce(click.KeyOf(c.EventID), c.PageURL)
+	}
+	r.rows += n.rows() - before
 	n.events++
 	at := click.OffsetRange{First: offset, Next: offset + 1}
 	if had, ok := n.offsets[partition]; ok {
@@ -272,7 +268,7 @@ func (r *rebuild) drop() bool {
 		if k.start != newest {
 			return false
 		}
-		r.rows -= len(n.pages)
+		r.rows -= n.rows()
 		return true
 	})
 	r.to = newest
@@ -393,18 +389,6 @@ func (r *rebuild) changedRows(ctx context.Context, shards []table.Window) int64 
 		}
 	}
 	return total - same + gone
-}
-
-// window returns what was counted as the content of a window.
-func (n *recount) window(start time.Time, length time.Duration, shard int, consumed map[int32]int64) table.Window {
-	w := table.Window{
-		Start: start, End: start.Add(length), Shard: shard, Views: make(map[string]int64, len(n.pages)), Events: n.events,
-		Offsets: n.offsets, Schemas: slices.Sorted(maps.Keys(n.schemas)), Consumed: consumed,
-	}
-	for i, page := range n.pages {
-		w.Views[page] = n.views[i]
-	}
-	return w
 }
 
 // put replaces windows of shards, or finds out what that would do.

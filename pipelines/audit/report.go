@@ -41,20 +41,21 @@ type Report struct {
 // Offsets is what became of each offset of the topic, from where the audit began to the topic's end. All of it sums up
 // to Consumed.
 type Offsets struct {
-	Consumed  int64                  `json:"consumed"`
-	Counted   int64                  `json:"counted"`   // clicks that rows of the table are to show
-	Rejected  map[click.Reason]int64 `json:"rejected"`  // records that are no clicks
-	TooLate   int64                  `json:"too_late"`  // clicks whose windows were final, as dead letters say
-	Doubtful  int64                  `json:"doubtful"`  // clicks that a run took for none, as dead letters say
-	Deferred  int64                  `json:"deferred"`  // replayed clicks whose windows were final, and that the table does not hold
-	Again     int64                  `json:"again"`     // replayed clicks that the table holds where they stood before
-	Open      int64                  `json:"open"`      // clicks of windows that are open, and not in the table yet
-	Unread    int64                  `json:"unread"`    // clicks and rejects that no run has come to yet
-	Lost      int64                  `json:"lost"`      // clicks that neither the table nor a dead letter tells of
-	Elsewhere int64                  `json:"elsewhere"` // clicks of windows that were not looked at
-	Markers   int64                  `json:"markers"`   // ends of transactions
-	Gaps      int64                  `json:"gaps"`      // without a record: of aborted transactions, or compacted away
-	Gone      int64                  `json:"gone"`      // deleted, by the topic's retention most likely
+	Consumed   int64                  `json:"consumed"`
+	Counted    int64                  `json:"counted"`    // clicks that rows of the table are to show
+	Duplicates int64                  `json:"duplicates"` // clicks of events that are counted once, and by another click
+	Rejected   map[click.Reason]int64 `json:"rejected"`   // records that are no clicks
+	TooLate    int64                  `json:"too_late"`   // clicks whose windows were final, as dead letters say
+	Doubtful   int64                  `json:"doubtful"`   // clicks that a run took for none, as dead letters say
+	Deferred   int64                  `json:"deferred"`   // replayed clicks whose windows were final, and that the table does not hold
+	Again      int64                  `json:"again"`      // replayed clicks that the table holds where they stood before
+	Open       int64                  `json:"open"`       // clicks of windows that are open, and not in the table yet
+	Unread     int64                  `json:"unread"`     // clicks and rejects that no run has come to yet
+	Lost       int64                  `json:"lost"`       // clicks that neither the table nor a dead letter tells of
+	Elsewhere  int64                  `json:"elsewhere"`  // clicks of windows that were not looked at
+	Markers    int64                  `json:"markers"`    // ends of transactions
+	Gaps       int64                  `json:"gaps"`       // without a record: of aborted transactions, or compacted away
+	Gone       int64                  `json:"gone"`       // deleted, by the topic's retention most likely
 }
 
 // Windows counts windows by how they compared.

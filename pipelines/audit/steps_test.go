@@ -1,14 +1,20 @@
 package audit_test
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/io/table"
 	"clickstream/pipelines/audit"
 	"clickstream/testing/kafkatest"
+	"clickstream/testing/oracle"
 )
 
 // TestTableOfTheTop audits and rebuilds a table that keeps two pages of each window.
@@ -43,4 +49,68 @@ func TestTableOfTheTop(t *testing.T) {
 		assert.Zero(t, s.views("/1", 60))
 		s.clean()
 	})
+}
+
+// TestTableOfEventsOnce audits and rebuilds a table in which each event counts once, over restarts, with clicks that came
+// too late, and holds it against the oracle.
+func TestTableOfEventsOnce(t *testing.T) {
+	each(t, func(t *testing.T, c *kafkatest.Cluster, format string) {
+		s := newSubject(t, c, format, 2)
+		s.kind = table.Parquet
+		random := rand.New(rand.NewPCG(7, 8))
+		clicks := func(n, from, seconds int) {
+			for range n {
+				s.produce(s.event(int32(random.IntN(2)), fmt.Sprint(random.IntN(n)), fmt.Sprint(random.IntN(9)), fmt.Sprint("/", random.IntN(5)), at(from+random.IntN(seconds))))
+			}
+		}
+		clicks(100, 0, 120)
+		s.run("--dedupe", "event_id", "--watermark-delay", "5m")
+		clicks(100, 60, 120)
+		s.run("--dedupe", "event_id", "--watermark-delay", "5m")
+		s.produce(s.event(0, "end", "u", "/", at(900)), s.event(1, "end", "u", "/", at(900)))
+		s.run("--dedupe", "event_id")
+		clicks(20, 60, 60) // their window is final
+		s.run("--dedupe", "event_id")
+
+		rules := oracle.Rules{Format: format, Registry: c.Registry, Window: time.Minute, ClockSkew: 5 * time.Minute, Once: true}
+		all, err := oracle.Count(t.Context(), s.topic, rules, kgo.SeedBrokers(c.Brokers...))
+		require.NoError(t, err)
+		r := s.clean()
+		assert.EqualValues(t, 20, r.Offsets.TooLate)
+		assert.EqualValues(t, 202, r.Offsets.Counted+r.Offsets.Duplicates)
+		assert.Greater(t, r.Offsets.Duplicates, int64(20))
+		var text strings.Builder
+		require.NoError(t, r.WriteText(&text))
+		assert.Contains(t, text.String(), fmt.Sprintf("%d  clicks of events that are counted already\n", r.Offsets.Duplicates))
+		counted := s.rows()
+
+		s.tamper(60, func(v map[string]int64) { v["/0"]++ })
+		differs(t, s.verify(), audit.Difference{
+			WindowStart: at(60), PageURL: "/0",
+			Topic: counted[oracle.Key{WindowStart: at(60).UnixMilli(), Page: "/0"}], Table: counted[oracle.Key{WindowStart: at(60).UnixMilli(), Page: "/0"}] + 1,
+		})
+		_, err = s.rebuild(0, 180)
+		require.NoError(t, err)
+		assert.Empty(t, oracle.Diff(all.Views, s.rows()), "with those that came too late")
+		r = s.clean()
+		assert.EqualValues(t, 222, r.Offsets.Counted+r.Offsets.Duplicates)
+		again, err := s.rebuild(0, 180)
+		require.NoError(t, err)
+		assert.Equal(t, 3, again.Unchanged)
+		s.run("--dedupe", "event_id")
+		assert.Empty(t, oracle.Diff(all.Views, s.rows()))
+	})
+}
+
+// rows returns the table.
+func (s *subject) rows() map[oracle.Key]int64 {
+	s.Helper()
+	view, err := table.View(s.Context(), s.table)
+	require.NoError(s, err)
+	rows := map[oracle.Key]int64{}
+	for row, err := range view.Scan(s.Context(), table.Filter{}) {
+		require.NoError(s, err)
+		rows[oracle.Key{WindowStart: row.WindowStart.UnixMilli(), Page: row.PageURL}] = row.ViewCount
+	}
+	return rows
 }

@@ -102,6 +102,7 @@ func (r *Report) writeOffsets(w *printer) {
 		counted += fmt.Sprintf("; they show %s with a dead letter", several(r.Despite, "click"))
 	}
 	line(o.Counted, "counted", counted)
+	some(o.Duplicates, "duplicates", "clicks of events that are counted already")
 	var reasons []string
 	rejected := int64(0)
 	for _, reason := range click.Reasons {

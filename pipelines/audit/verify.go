@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
@@ -177,7 +178,7 @@ func (v *verification) take(ctx context.Context, i int, chunk []*kgo.Record) err
 			v.taken[i].add(rec.Offset) // it may have been replayed in turn
 			continue
 		}
-		v.counted(w, i, rec.Offset, c.PageURL, late.has(rec.Offset), other.has(rec.Offset), replayed)
+		v.counted(w, i, rec.Offset, &c, late.has(rec.Offset), other.has(rec.Offset), replayed)
 	}
 	return nil
 }
@@ -195,19 +196,22 @@ func (v *verification) rejected(p *partition, offset int64, reason click.Reason,
 }
 
 // counted accounts for a click of w in partition i. late and other tell what the dead letters say of it.
-func (v *verification) counted(w *window, i int, offset int64, page string, late, other, replayed bool) {
+func (v *verification) counted(w *window, i int, offset int64, c *click.Click, late, other, replayed bool) {
 	o, p := &v.report.Offsets, &v.partitions[i]
-	at := w.place(page, p.id, offset)
+	at := w.place(c.PageURL, p.id, offset)
 	switch {
 	case at == rebuilt || at != outside && !late && !other:
-		o.Counted++
 		if at == rebuilt {
 			v.taken[i].add(offset)
 		}
 		if late || other {
 			v.report.Despite++
 		}
-		v.owe(w, &w.want, page)
+		if v.owe(w, c) {
+			o.Counted++
+		} else {
+			o.Duplicates++
+		}
 	case late || other:
 		if late {
 			o.TooLate++
@@ -215,7 +219,7 @@ func (v *verification) counted(w *window, i int, offset int64, page string, late
 			o.Doubtful++
 		}
 		if at != outside { // another run, before that or beside it, may have counted it
-			v.owe(w, &w.perhaps, page)
+			v.doubt(w, c)
 		}
 	case w.open:
 		o.Open++
@@ -228,16 +232,35 @@ func (v *verification) counted(w *window, i int, offset int64, page string, late
 	default:
 		o.Lost++
 		if w.compared {
-			w.lost.add(page, 1)
+			w.lost.add(c.PageURL, 1)
 			return
 		}
-		v.owe(w, &w.want, page)
+		v.owe(w, c)
 	}
 }
 
-// owe adds a click to what w is to show.
-func (v *verification) owe(w *window, t *tally, page string) {
-	t.add(page, 1)
+// owe adds a click to what w is to show. It is false for a duplicate of one that was added before.
+func (v *verification) owe(w *window, c *click.Click) bool {
+	v.reached(w)
+	if w.steps.Dedupe == "" {
+		w.want.add(c.PageURL, 1)
+		return true
+	}
+	return w.want.addOnce(click.KeyOf(c.EventID), c.PageURL)
+}
+
+// doubt adds a click to what w may show.
+func (v *verification) doubt(w *window, c *click.Click) {
+	v.reached(w)
+	if w.steps.Dedupe == "" {
+		w.perhaps.add(c.PageURL, 1)
+		return
+	}
+	w.letters = append(w.letters, visit{click.KeyOf(c.EventID), strings.Clone(c.PageURL)})
+}
+
+// reached has w compared once all of it was read.
+func (v *verification) reached(w *window) {
 	if !w.inReach && !w.different && w.held() {
 		w.inReach = true
 		v.reach = append(v.reach, w)
@@ -274,7 +297,7 @@ func (v *verification) sweep(ctx context.Context) error {
 }
 
 func (v *verification) equal(w *window, o outcome) {
-	w.compared, w.want, w.perhaps = true, tally{}, tally{}
+	w.compared, w.want, w.perhaps, w.less, w.letters = true, tally{}, tally{}, tally{}, nil
 	v.report.Rows += o.rows
 	v.report.Views += o.views
 	v.report.Despite += o.perhaps
@@ -306,7 +329,7 @@ func (v *verification) finish(ctx context.Context) error {
 		switch {
 		case w.compared && len(w.lost.pages) > 0:
 			lost = append(lost, w)
-		case !w.compared && (w.held() || len(w.want.pages)+len(w.perhaps.pages) > 0):
+		case !w.compared && (w.held() || len(w.want.pages)+len(w.perhaps.pages)+len(w.letters) > 0):
 			left = append(left, w)
 		}
 	}

@@ -17,21 +17,47 @@ type tally struct {
 	index map[string]int32 // where a page stands
 	pages []string
 	views []int64
+	once  map[click.EventKey]int32 // where each event counts once: the page that it counts for
 }
 
 // add counts views of a page, which may point into a record.
-func (t *tally) add(page string, n int64) {
+func (t *tally) add(page string, n int64) { t.views[t.place(page)] += n }
+
+// place returns where a page stands, which may point into a record. One that is new has no views.
+func (t *tally) place(page string) int32 {
 	if at, ok := t.index[page]; ok {
-		t.views[at] += n
-		return
+		return at
 	}
 	if t.index == nil {
 		t.index = map[string]int32{}
 	}
 	page = strings.Clone(page)
-	t.index[page] = int32(len(t.pages)) //nolint:gosec // a window has fewer pages
+	at := int32(len(t.pages)) //nolint:gosec // a window has fewer pages
+	t.index[page] = at
 	t.pages = append(t.pages, page)
-	t.views = append(t.views, n)
+	t.views = append(t.views, 0)
+	return at
+}
+
+// addOnce counts an event's view of a page, unless another click of it is counted for a lesser page. It is false where
+// there was another click.
+func (t *tally) addOnce(key click.EventKey, page string) bool {
+	at := t.place(page)
+	had, ok := t.once[key]
+	switch {
+	case !ok:
+		if t.once == nil {
+			t.once = map[click.EventKey]int32{}
+		}
+		t.views[at]++
+	case t.pages[at] < t.pages[had]:
+		t.views[had]--
+		t.views[at]++
+	default:
+		return false
+	}
+	t.once[key] = at
+	return !ok
 }
 
 func (t *tally) of(page string) int64 {
@@ -49,14 +75,40 @@ type window struct {
 	open   bool          // a run may count it still, or anew
 	gone   bool          // records that it was counted from are gone
 
-	want      tally // what the table is to hold
-	perhaps   tally // clicks that it may hold beside that, though they have a dead letter
-	lost      tally // clicks found missing after it was compared and found equal
-	waiting   int64 // clicks that it does not hold yet
-	inReach   bool  // it is among those that wait to be compared
-	compared  bool  // and equal: want was dropped
-	different bool  // want is kept, until all of the topic is read
-	changed   bool  // it changed while it was audited
+	want      tally   // what the table is to hold
+	perhaps   tally   // clicks that it may hold beside that, though they have a dead letter
+	less      tally   // clicks that it may hold for another page, as one of perhaps is of the same event
+	letters   []visit // those that perhaps and less are made of, where each event counts once
+	lost      tally   // clicks found missing after it was compared and found equal
+	waiting   int64   // clicks that it does not hold yet
+	inReach   bool    // it is among those that wait to be compared
+	compared  bool    // and equal: want was dropped
+	different bool    // want is kept, until all of the topic is read
+	changed   bool    // it changed while it was audited
+}
+
+// visit is an event's view of a page.
+type visit struct {
+	key  click.EventKey
+	page string
+}
+
+// suppose finds out what w may hold beside what it is to hold, where each event counts once.
+func (w *window) suppose() {
+	if w.steps.Dedupe == "" {
+		return
+	}
+	w.perhaps, w.less = tally{}, tally{}
+	for _, v := range w.letters {
+		had, ok := w.want.once[v.key]
+		if ok && v.page >= w.want.pages[had] {
+			continue
+		}
+		w.perhaps.add(v.page, 1)
+		if ok {
+			w.less.add(w.want.pages[had], 1)
+		}
+	}
 }
 
 // held tells whether the table holds anything of w.
@@ -133,7 +185,7 @@ func (w *window) row(page string, got int64, twice bool) (Difference, bool) {
 	switch {
 	case twice:
 		d.Note = "the row is there twice"
-	case got < want || got > want+w.perhaps.of(page) && !w.gone:
+	case got < want-w.less.of(page) || got > want+w.perhaps.of(page) && !w.gone:
 	default:
 		return d, false
 	}
@@ -150,6 +202,7 @@ type outcome struct {
 
 // compare compares w with its rows in the table, which come by page.
 func (w *window) compare(rows []click.PageView) outcome {
+	w.suppose()
 	var o outcome
 	seen := 0
 	add := func(page string, got int64, twice bool) {
@@ -157,7 +210,7 @@ func (w *window) compare(rows []click.PageView) outcome {
 		if differs {
 			o.diffs = append(o.diffs, d)
 		} else {
-			o.perhaps += min(got-d.Topic, w.perhaps.of(page))
+			o.perhaps += max(0, min(got-d.Topic, w.perhaps.of(page)))
 		}
 	}
 	for i := 0; i < len(rows); {

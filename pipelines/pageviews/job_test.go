@@ -287,7 +287,13 @@ func quoted(s string) []byte {
 // click returns the record of a click that is as old as its event.
 func (j *job) click(partition int32, page string, at time.Time) *kgo.Record {
 	j.Helper()
-	return &kgo.Record{Partition: partition, Timestamp: at, Value: j.value(event{id: "e", user: "u", page: page, at: at})}
+	return j.event(partition, event{id: "e", user: "u", page: page, at: at})
+}
+
+// event returns the record of an event that is as old as it.
+func (j *job) event(partition int32, e event) *kgo.Record {
+	j.Helper()
+	return &kgo.Record{Partition: partition, Timestamp: e.at, Value: j.value(e)}
 }
 
 // rows returns the table.
@@ -381,7 +387,8 @@ func (j *job) exact() {
 func (j *job) count(except func(oracle.Place) bool) *oracle.Counts {
 	j.Helper()
 	want, err := oracle.Count(j.Context(), j.settings.Topic, oracle.Rules{
-		Format: j.settings.Format, Registry: j.cluster.Registry, Window: j.settings.Window, ClockSkew: j.settings.ClockSkew, Except: except,
+		Format: j.settings.Format, Registry: j.cluster.Registry, Window: j.settings.Window, ClockSkew: j.settings.ClockSkew,
+		Once: j.settings.Dedupe != "", Except: except,
 	}, j.cluster.Options()...)
 	require.NoError(j, err)
 	return want

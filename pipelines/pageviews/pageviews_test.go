@@ -48,12 +48,12 @@ type random struct{ *rand.Rand }
 func oneOf[T any](r *random, of ...T) T { return of[r.IntN(len(of))] }
 
 func (r *random) job(t *testing.T, c *kafkatest.Cluster, format string) *job {
-	shards, top := oneOf(r, "1", "2", "7"), "0"
+	shards, top, dedupe := oneOf(r, "1", "2", "7"), "0", ""
 	if shards == "1" {
-		top = oneOf(r, "0", "1", "10")
+		top, dedupe = oneOf(r, "0", "1", "10"), oneOf(r, "", "event_id")
 	}
 	j := newJob(t, c, oneOf[int32](r, 1, 2, 5, 12), "--format", format, "--table-format", oneOf(r, "delta", "parquet"),
-		"--shards", shards, "--top", top, "--window", oneOf(r, "1m", "10s", "1h"),
+		"--shards", shards, "--top", top, "--dedupe", dedupe, "--window", oneOf(r, "1m", "10s", "1h"),
 		"--allowed-lateness", oneOf(r, "0s", "5m"), "--watermark-delay", oneOf(r, "1s", "10s", "2m"))
 	j.bundle = oneOf(r, 0, 2*time.Millisecond, 20*time.Millisecond)
 	return j
@@ -74,13 +74,18 @@ func (r *random) fill(j *job) {
 		heads[i] = noon.Add(time.Duration(r.Int64N(int64(span))))
 	}
 	step := max(time.Millisecond, span*time.Duration(used)/time.Duration(n))
+	id := func() string { return r.text(8) }
+	if j.settings.Dedupe != "" {
+		ids := n / oneOf(r, 1, 10)
+		id = func() string { return fmt.Sprint(r.IntN(ids)) }
+	}
 	record := func() *kgo.Record {
 		p := r.IntN(used)
 		heads[p] = heads[p].Add(time.Duration(r.Int64N(int64(2 * step))))
 		at := heads[p].Add(-time.Duration(r.Int64N(int64(j.settings.WatermarkDelay))))
 		rec := &kgo.Record{
 			Partition: int32(p), Timestamp: heads[p].Truncate(time.Millisecond), Key: fmt.Append(nil, r.IntN(100)),
-			Value: j.value(event{r.text(8), r.text(8 + padding), r.page(pages), at, r.text(r.IntN(20))}),
+			Value: j.value(event{id(), r.text(8 + padding), r.page(pages), at, r.text(r.IntN(20))}),
 		}
 		if r.IntN(20) == 0 {
 			r.spoil(rec)

@@ -26,6 +26,10 @@ func Summary(p Plan, took time.Duration) string {
 		return fmt.Sprintf("the job ended after %s; what it counted is in %s", took.Round(10*time.Millisecond), p.Store.Table.Path)
 	}
 	s := p.Progress()
-	return fmt.Sprintf("read %d records in %s: counted %d, rejected %s, skipped %d as counted before%s; wrote %d windows to %s",
-		s.Read, took.Round(10*time.Millisecond), s.Counted, status.Rejects(s), s.Skipped, status.Deferred(s, ", deferred %d replayed clicks of closed windows"), s.Windows, p.Store.Table.Path)
+	duplicates := ""
+	if p.Count.Once {
+		duplicates = fmt.Sprintf(", %d of them duplicates", s.Duplicates)
+	}
+	return fmt.Sprintf("read %d records in %s: counted %d%s, rejected %s, skipped %d as counted before%s; wrote %d windows to %s",
+		s.Read, took.Round(10*time.Millisecond), s.Counted, duplicates, status.Rejects(s), s.Skipped, status.Deferred(s, ", deferred %d replayed clicks of closed windows"), s.Windows, p.Store.Table.Path)
 }

@@ -61,6 +61,9 @@ func (r *Run) checkTable(c *checks) {
 	c.table(r.Table, r.TableFormat)
 	c.number("shards", r.Shards, 1, 1024, ", as every window has a file per shard")
 	c.number("top", r.Top, 0, maxTop, " pages; 0 keeps all")
+	if r.Dedupe != "" && r.Shards > 1 {
+		c.add("--dedupe %s looks for an event among all pages of a window, and --shards %d spreads them over files; use --shards 1, or leave --dedupe out", r.Dedupe, r.Shards)
+	}
 	if r.Top > 0 && r.Shards > 1 {
 		c.add("--top %d is of all pages of a window, and --shards %d spreads them over files; use --shards 1, or leave --top out", r.Top, r.Shards)
 	}

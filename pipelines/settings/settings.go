@@ -98,6 +98,7 @@ type Run struct {
 	Table       string `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
 	TableFormat string `name:"table-format" help:"Format of the table: ${enum}." enum:"delta,parquet" default:"delta" group:"table"`
 	Shards      int    `name:"shards" help:"Files that a window's rows are spread over, by page." default:"1" group:"table"`
+	Dedupe      string `name:"dedupe" help:"Count the clicks of a window that have the same of these once: ${enum}; empty counts every click. It takes about 25 bytes of the runner's memory for each event of the windows that are open." enum:",event_id" default:"" placeholder:"FIELD" group:"table"`
 	Top         int    `name:"top" help:"Keep only the so many most viewed pages of each window in the table; 0 keeps all. A table stays with what it was made with." default:"0" placeholder:"N" group:"table"`
 
 	Job `embed:""`

@@ -78,6 +78,8 @@ func TestFaults(t *testing.T) {
 		{"run --checkpoint-interval=10ms", "--checkpoint-interval is 10ms; it must be at least 1s, for a checkpoint takes about that long"},
 		{"run --retry-timeout=0s", "--retry-timeout is 0s; it must be at least 1s, for one attempt takes about that long"},
 
+		{"run --dedupe=user_id", `--dedupe is "user_id"; it must be one of event_id`},
+		{"run --dedupe=event_id --shards=2", "--dedupe event_id looks for an event among all pages of a window, and --shards 2 spreads them over files; use --shards 1, or leave --dedupe out"},
 		{"run --top=-1", "--top is -1; it must be from 0 to 1000000 pages; 0 keeps all"},
 		{"run --top=1000001", "--top is 1000001; it must be from 0 to 1000000 pages; 0 keeps all"},
 		{"run --top=10 --shards=2", "--top 10 is of all pages of a window, and --shards 2 spreads them over files; use --shards 1, or leave --top out"},

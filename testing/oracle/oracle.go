@@ -20,6 +20,9 @@ type Rules struct {
 	Window    time.Duration // windows start at multiples of it since the epoch
 	ClockSkew time.Duration // how far a click's time may lie past its record's
 
+	// Once has the clicks of one event_id and window count once, for the page that is the least by its bytes.
+	Once bool
+
 	// Except leaves records out, valid or not. Whether a click came too late depends on when it was read,
 	// which a topic does not tell: leave out what the dead letters name so. Nil leaves nothing out. It is
 	// called from several goroutines at once.
@@ -41,7 +44,7 @@ type Key struct {
 // Counts are what a topic holds.
 type Counts struct {
 	Views   map[Key]int64
-	Valid   int64
+	Valid   int64   // duplicates too
 	Invalid []Place // ascending
 }
 
@@ -57,7 +60,7 @@ func Count(ctx context.Context, topic string, rules Rules, opts ...kgo.Opt) (*Co
 	schemas := &schemas{registry: rules.Registry}
 	for p, b := range ends {
 		if b.start < b.end {
-			counters[p] = &counter{rules: rules, schemas: schemas, counts: Counts{Views: make(map[Key]int64)}, end: b.end}
+			counters[p] = &counter{rules: rules, schemas: schemas, counts: Counts{Views: make(map[Key]int64)}, once: make(map[occurrence]string), end: b.end}
 			from[p] = kgo.NewOffset().At(b.start)
 		}
 	}
@@ -126,7 +129,8 @@ type counter struct {
 	rules   Rules
 	schemas *schemas
 	counts  Counts
-	next    int64 // the offset after the last one read
+	once    map[occurrence]string // the least page of each event
+	next    int64                 // the offset after the last one read
 	end     int64
 }
 
@@ -153,7 +157,12 @@ func (c *counter) add(ctx context.Context, records []*kgo.Record) error {
 			continue
 		}
 		window := c.rules.Window.Milliseconds()
-		c.counts.Views[Key{e.timestamp / window * window, e.pageURL}]++ // no valid time is negative
+		start := e.timestamp / window * window // no valid time is negative
+		if c.rules.Once {
+			note(c.once, occurrence{start, e.eventID}, e.pageURL)
+		} else {
+			c.counts.Views[Key{start, e.pageURL}]++
+		}
 		c.counts.Valid++
 	}
 	return nil
@@ -168,14 +177,33 @@ func allDone(counters map[int32]*counter) bool {
 	return true
 }
 
+// occurrence is an event in a window.
+type occurrence struct {
+	windowStart int64
+	eventID     string
+}
+
+func note(once map[occurrence]string, o occurrence, page string) {
+	if had, ok := once[o]; !ok || page < had {
+		once[o] = page
+	}
+}
+
 func sum(counters map[int32]*counter) *Counts {
 	total := &Counts{Views: make(map[Key]int64)}
+	once := make(map[occurrence]string)
 	for _, c := range counters {
+		for o, page := range c.once {
+			note(once, o, page)
+		}
 		for k, n := range c.counts.Views {
 			total.Views[k] += n
 		}
 		total.Valid += c.counts.Valid
 		total.Invalid = append(total.Invalid, c.counts.Invalid...)
+	}
+	for o, page := range once {
+		total.Views[Key{o.windowStart, page}]++
 	}
 	slices.SortFunc(total.Invalid, func(a, b Place) int {
 		if a.Partition != b.Partition {

@@ -20,6 +20,7 @@ type Config struct {
 	Window          time.Duration // fixed windows of this size, aligned to the epoch
 	AllowedLateness time.Duration // how long past its end, in event time, a window is counted anew
 	Shards          int           // parts that each window's pages are spread over
+	Once            bool          // an event counts once in a window; it takes batches that tell of events, and one shard
 }
 
 func init() {
@@ -33,10 +34,11 @@ func init() {
 //
 // It takes a PCollection<click.Batch> in the global window, and returns a PCollection<KV<int64, Counts>>, by
 // shard, in fixed windows. A window fires when the watermark passes its end and again for late clicks, each
-// time with all that it has.
+// time with all that it has. Where each event counts once, the runner keeps 20 bytes of it for as long as its window is
+// open, and the pages of each bundle.
 func PerPage(s beam.Scope, cfg Config, batches beam.PCollection) beam.PCollection {
 	s = s.Scope("count.PerPage")
-	partial := beam.ParDo(s, &PartialFn{SizeMillis: cfg.Window.Milliseconds(), Shards: cfg.Shards}, batches)
+	partial := beam.ParDo(s, &PartialFn{SizeMillis: cfg.Window.Milliseconds(), Shards: cfg.Shards, Once: cfg.Once}, batches)
 	return Combined(s, cfg, partial)
 }
 
@@ -53,12 +55,13 @@ func Combined(s beam.Scope, cfg Config, partial beam.PCollection) beam.PCollecti
 type PartialFn struct {
 	SizeMillis int64
 	Shards     int
+	Once       bool
 
 	partial *Partial
 }
 
 // Setup makes the counters.
-func (f *PartialFn) Setup() { f.partial = NewPartial(f.SizeMillis, f.Shards) }
+func (f *PartialFn) Setup() { f.partial = NewPartial(f.SizeMillis, f.Shards, f.Once) }
 
 // StartBundle forgets what a bundle that failed has counted.
 func (f *PartialFn) StartBundle(func(beam.EventTime, int64, Counts)) {
@@ -88,3 +91,6 @@ func (*MergeFn) MergeAccumulators(a, b Counts) Counts {
 	a.Merge(b)
 	return a
 }
+
+// ExtractOutput settles the counts: what follows never sees the events.
+func (*MergeFn) ExtractOutput(c Counts) Counts { return c.Settle() }

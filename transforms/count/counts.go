@@ -11,13 +11,16 @@ import (
 
 // Counts is page views of one window and shard, whole or a part, and where they came from. Each page stands
 // once; Views[i] is how often Pages[i] was viewed.
+//
+// Where each event counts once, there are no views before Settle makes them of the events.
 type Counts struct {
 	Pages   []string
 	Views   []int64
-	Events  int64                       // the sum of Views
+	Events  int64                       // all clicks: the sum of Views, and the duplicates of events that count once
 	Offsets map[int32]click.OffsetRange // by partition: offsets that cover the events
 	Schemas []int32                     // ids of the schemas that they were written with, ascending
 
+	once  []run          // the events; nil where every click counts
 	index map[string]int // where a page stands; made by the first merge
 }
 
@@ -29,6 +32,17 @@ func (c *Counts) Merge(o Counts) {
 			c.index[p] = i
 		}
 	}
+	if o.once != nil {
+		c.mergeOnce(o)
+	} else {
+		c.mergeViews(o)
+	}
+	c.Events += o.Events
+	c.Offsets = cover(c.Offsets, o.Offsets)
+	c.Schemas = union(c.Schemas, o.Schemas)
+}
+
+func (c *Counts) mergeViews(o Counts) {
 	for i, p := range o.Pages {
 		if at, ok := c.index[p]; ok {
 			c.Views[at] += o.Views[i]
@@ -38,9 +52,22 @@ func (c *Counts) Merge(o Counts) {
 		c.Pages = append(c.Pages, p)
 		c.Views = append(c.Views, o.Views[i])
 	}
-	c.Events += o.Events
-	c.Offsets = cover(c.Offsets, o.Offsets)
-	c.Schemas = union(c.Schemas, o.Schemas)
+}
+
+func (c *Counts) mergeOnce(o Counts) {
+	places := make([]int32, len(o.Pages))
+	for i, p := range o.Pages {
+		at, ok := c.index[p]
+		if !ok {
+			at = len(c.Pages)
+			c.index[p] = at
+			c.Pages = append(c.Pages, p)
+		}
+		places[i] = int32(at) //nolint:gosec // a window has fewer pages
+	}
+	for _, r := range o.once {
+		c.once = append(c.once, r.moved(places))
+	}
 }
 
 func cover(a, b map[int32]click.OffsetRange) map[int32]click.OffsetRange {
@@ -65,21 +92,31 @@ func union(a, b []int32) []int32 {
 	return a
 }
 
-// Encode writes: the number of pages; their lengths and bytes; their views; the offset ranges; the schema ids.
-// Every number is a varint. A coder of its own, since the generic one costs as much as all the rest.
+// Encode writes: the number of pages; their lengths and bytes; their views; the offset ranges; the schema ids; and, where
+// views do not tell of all events, how many events there are, and the records of those that count once with their number.
+// Every number is a varint, but for those in records. A coder of its own, since the generic one costs as much as all the rest.
 func Encode(c Counts) []byte {
 	size := 4 * binary.MaxVarintLen64
 	for _, p := range c.Pages {
 		size += len(p) + 6
 	}
-	b := make([]byte, 0, size+len(c.Offsets)*16+len(c.Schemas)*4)
+	events := 0
+	for _, r := range c.once {
+		events += r.len()
+	}
+	b := make([]byte, 0, size+len(c.Offsets)*16+len(c.Schemas)*4+events*recordSize)
 	b = binary.AppendUvarint(b, uint64(len(c.Pages)))
 	for _, p := range c.Pages {
 		b = binary.AppendUvarint(b, uint64(len(p)))
 		b = append(b, p...)
 	}
+	var counted int64
 	for _, n := range c.Views {
+		counted += n
 		b = binary.AppendUvarint(b, uint64(n))
+	}
+	if c.once != nil {
+		b = append(b, make([]byte, len(c.Pages))...)
 	}
 	b = binary.AppendUvarint(b, uint64(len(c.Offsets)))
 	for _, p := range slices.Sorted(maps.Keys(c.Offsets)) {
@@ -91,6 +128,23 @@ func Encode(c Counts) []byte {
 	for _, id := range c.Schemas {
 		b = binary.AppendUvarint(b, uint64(id))
 	}
+	if c.once == nil && c.Events == counted {
+		return b
+	}
+	b = binary.AppendUvarint(b, uint64(c.Events))
+	return c.appendOnce(b)
+}
+
+// appendOnce appends the events that count once.
+func (c *Counts) appendOnce(b []byte) []byte {
+	n := 0
+	if len(c.once) == 1 { // else some of them may be the same
+		n = c.once[0].len()
+	} else {
+		c.each(func(event) { n++ })
+	}
+	b = binary.AppendUvarint(b, uint64(n))
+	c.each(func(e event) { b = e.append(b) })
 	return b
 }
 
@@ -117,10 +171,36 @@ func Decode(b []byte) (Counts, error) {
 	for range d.length() {
 		c.Schemas = append(c.Schemas, int32(d.number()))
 	}
+	if !d.failed && len(d.text) > 0 {
+		c.Events = d.number()
+		c.once = d.run(len(c.Pages))
+		if c.once != nil {
+			c.Views = nil
+		}
+	}
 	if d.failed || len(d.text) > 0 {
 		return Counts{}, errEncoding
 	}
 	return c, nil
+}
+
+// run reads the records of events of so many pages. They share the text.
+func (d *decoder) run(pages int) []run {
+	n := d.length()
+	if n == 0 || n > len(d.text)/recordSize {
+		d.failed = d.failed || n > 0
+		return nil
+	}
+	r := run{records: d.text[:n*recordSize]}
+	d.text = d.text[n*recordSize:]
+	var last event
+	for i, at := 0, (cursor{run: r}); at.next(); i++ {
+		if i > 0 && last.compareKey(at.event) >= 0 || uint32(at.page) >= uint32(pages) { //nolint:gosec // neither is negative
+			d.failed = true
+		}
+		last = at.event
+	}
+	return []run{r}
 }
 
 type decoder struct {

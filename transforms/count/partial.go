@@ -13,6 +13,7 @@ import (
 type Partial struct {
 	size   int64 // of a window, milliseconds
 	shards int
+	once   bool
 
 	dictionary map[string]int32 // page → its number
 	pages      []string
@@ -23,18 +24,21 @@ type Partial struct {
 
 // tally is the counts of one window.
 type tally struct {
-	views   []int64 // by page number; longer than needed
+	views   []int64 // of all clicks, by page number; longer than needed
 	touched []int32 // the numbers of the pages with views
 	offsets map[int32]click.OffsetRange
 	schemas []int32
+	events  []event // where each counts once; those before unique are, and in order
+	unique  int
 }
 
 // maxDictionary is how many pages are remembered from one bundle to the next.
 const maxDictionary = 1 << 18
 
-// NewPartial returns an empty partial count in windows of size milliseconds and the given number of shards.
-func NewPartial(size int64, shards int) *Partial {
-	return &Partial{size: size, shards: shards, dictionary: map[string]int32{}, windows: map[int64]*tally{}}
+// NewPartial returns an empty partial count in windows of size milliseconds and the given number of shards. once is
+// Config.Once.
+func NewPartial(size int64, shards int, once bool) *Partial {
+	return &Partial{size: size, shards: shards, once: once, dictionary: map[string]int32{}, windows: map[int64]*tally{}}
 }
 
 // Add counts the clicks of b.
@@ -60,7 +64,22 @@ func (p *Partial) Add(b click.Batch) {
 			current.touched = append(current.touched, id)
 		}
 		current.views[id]++
+		if p.once {
+			current.note(newEvent(b.Events[i].ID, id), p.pages)
+		}
 	}
+}
+
+// manyEvents is how many events are noted before it is looked for duplicates among them.
+const manyEvents = 1 << 16
+
+// note takes down an event. What it holds is at most twice the different ones.
+func (t *tally) note(e event, pages []string) {
+	if len(t.events) >= max(manyEvents, 2*t.unique) {
+		t.events = unique(t.events, pages)
+		t.unique = len(t.events)
+	}
+	t.events = append(t.events, e)
 }
 
 // windowStart returns the start of the window that holds the event time at. Windows are aligned to the epoch.
@@ -124,7 +143,7 @@ func (p *Partial) Take(f func(start int64, shard int32, c Counts)) {
 	}
 	clear(p.windows)
 	if len(p.pages) > maxDictionary {
-		*p = *NewPartial(p.size, p.shards)
+		*p = *NewPartial(p.size, p.shards, p.once)
 	}
 }
 
@@ -146,7 +165,23 @@ func (p *Partial) split(t *tally) []Counts {
 		c.Views = append(c.Views, t.views[id])
 		c.Events += t.views[id]
 	}
+	if p.once {
+		p.keepOnce(t, &split[0])
+	}
 	return split
+}
+
+// keepOnce gives c, which has all pages of the tally, its events in place of the views.
+func (p *Partial) keepOnce(t *tally, c *Counts) {
+	events := unique(t.events, p.pages)
+	place := make(map[int32]int32, len(t.touched))
+	for i, id := range t.touched {
+		place[id] = int32(i)
+	}
+	for i := range events {
+		events[i].page = place[events[i].page]
+	}
+	c.Views, c.once = nil, []run{newRun(events)}
 }
 
 // maxSpare is how many tallies are kept for later windows.
@@ -160,5 +195,6 @@ func (p *Partial) release(t *tally) {
 		t.views[id] = 0
 	}
 	t.touched, t.schemas = t.touched[:0], nil
+	t.events, t.unique = nil, 0 // more of them than of pages, by far
 	p.spare = append(p.spare, t)
 }

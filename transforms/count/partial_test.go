@@ -14,7 +14,7 @@ import (
 
 const minute = int64(60_000)
 
-type event struct {
+type pageAt struct {
 	page string
 	at   int64
 }
@@ -32,7 +32,7 @@ func (t total) add(start int64, shard int32, page string, n int64) {
 	t[start][shard][page] += n
 }
 
-func loop(events []event, shards int) total {
+func loop(events []pageAt, shards int) total {
 	t := total{}
 	for _, e := range events {
 		t.add(windowStart(e.at, minute), click.ShardOf(e.page, shards), e.page, 1)
@@ -46,8 +46,8 @@ func loop(events []event, shards int) total {
 func TestCountingInAnyPartsEqualsALoop(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		shards := rapid.IntRange(1, 4).Draw(t, "shards")
-		events := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) event {
-			return event{
+		events := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) pageAt {
+			return pageAt{
 				rapid.SampledFrom([]string{"/", "/a", "/b", "/a/é", "\x00", "/a=b\n"}).Draw(t, "page"),
 				rapid.Int64Range(1_700_000_000_000, 1_700_000_000_000+5*minute).Draw(t, "at"),
 			}
@@ -55,7 +55,7 @@ func TestCountingInAnyPartsEqualsALoop(t *testing.T) {
 
 		parts := map[int64]map[int32][]Counts{}
 		for _, bundle := range split(t, events, "bundles") {
-			p := NewPartial(minute, shards)
+			p := NewPartial(minute, shards, false)
 			for k, batch := range split(t, bundle, "batches") {
 				p.Add(batchOf(int32(k), batch))
 			}
@@ -87,8 +87,8 @@ func TestCountingInAnyPartsEqualsALoop(t *testing.T) {
 }
 
 // split deals s out into some parts, each in its order.
-func split(t *rapid.T, s []event, label string) [][]event {
-	parts := make([][]event, rapid.IntRange(1, 4).Draw(t, label))
+func split(t *rapid.T, s []pageAt, label string) [][]pageAt {
+	parts := make([][]pageAt, rapid.IntRange(1, 4).Draw(t, label))
 	for _, e := range s {
 		i := rapid.IntRange(0, len(parts)-1).Draw(t, label)
 		parts[i] = append(parts[i], e)
@@ -96,7 +96,7 @@ func split(t *rapid.T, s []event, label string) [][]event {
 	return parts
 }
 
-func batchOf(partition int32, events []event) click.Batch {
+func batchOf(partition int32, events []pageAt) click.Batch {
 	b := click.Batch{Partition: partition, First: 0, Next: int64(len(events))}
 	for _, e := range events {
 		b.Pages = append(b.Pages, e.page)
@@ -122,12 +122,12 @@ func mergeInAnyGrouping(t *rapid.T, counts []Counts) Counts {
 }
 
 func TestPartialIsEmptyAfterTake(t *testing.T) {
-	p := NewPartial(minute, 1)
-	p.Add(batchOf(0, []event{{"/a", 0}, {"/b", minute}}))
+	p := NewPartial(minute, 1, false)
+	p.Add(batchOf(0, []pageAt{{"/a", 0}, {"/b", minute}}))
 	p.Take(func(int64, int32, Counts) {})
 	p.Take(func(int64, int32, Counts) { t.Error("counts were taken twice") })
 
-	p.Add(batchOf(0, []event{{"/b", 2 * minute}}))
+	p.Add(batchOf(0, []pageAt{{"/b", 2 * minute}}))
 	p.Take(func(start int64, _ int32, c Counts) {
 		assert.Equal(t, 2*minute, start)
 		assert.Equal(t, []string{"/b"}, c.Pages)
@@ -136,9 +136,9 @@ func TestPartialIsEmptyAfterTake(t *testing.T) {
 }
 
 func TestPartialForgetsALargeDictionary(t *testing.T) {
-	p := NewPartial(minute, 1)
+	p := NewPartial(minute, 1, false)
 	for i := range maxDictionary + 1 {
-		p.Add(batchOf(0, []event{{fmt.Sprint("/", i), 0}}))
+		p.Add(batchOf(0, []pageAt{{fmt.Sprint("/", i), 0}}))
 	}
 	var pages int
 	p.Take(func(_ int64, _ int32, c Counts) { pages = len(c.Pages) })
@@ -153,7 +153,7 @@ func TestWindowStart(t *testing.T) {
 }
 
 func TestOffsetsCoverTheBatches(t *testing.T) {
-	p := NewPartial(minute, 1)
+	p := NewPartial(minute, 1, false)
 	for _, b := range []click.Batch{
 		{Partition: 3, First: 10, Next: 20, Pages: []string{"/"}, Times: []int64{0}, Schemas: []int32{7}},
 		{Partition: 3, First: 20, Next: 25, Pages: []string{"/"}, Times: []int64{0}, Schemas: []int32{2, 7}},
@@ -182,7 +182,7 @@ func BenchmarkPartial(b *testing.B) {
 				batch.Pages = append(batch.Pages, fmt.Sprintf("/products/%08d/reviews", zipf.Uint64()))
 				batch.Times = append(batch.Times, int64(i)*5*minute/n)
 			}
-			p := NewPartial(minute, 1)
+			p := NewPartial(minute, 1, false)
 			b.ReportAllocs()
 			for b.Loop() {
 				p.Add(batch)

@@ -19,8 +19,10 @@ type Progress struct {
 	forwarded atomic.Int64
 	rejected  map[click.Reason]*atomic.Int64
 
-	mu      sync.Mutex
-	readers map[int32]position // by the reader's first partition
+	mu         sync.Mutex
+	readers    map[int32]position  // by the reader's first partition
+	duplicates map[time.Time]int64 // by window
+	twice      int64               // the sum of duplicates, of windows too that are forgotten
 }
 
 type position struct {
@@ -30,15 +32,16 @@ type position struct {
 
 // Snapshot is the state of a Progress at one moment.
 type Snapshot struct {
-	Read      int64                  // records read
-	Counted   int64                  // clicks handed to the count
-	Skipped   int64                  // clicks that an earlier run had dealt with
-	Deferred  int64                  // replayed clicks of windows that are final, left to a rebuild
-	Windows   int64                  // files of windows written or replaced
-	Forwarded int64                  // enriched clicks that are committed
-	Rejected  map[click.Reason]int64 // records rejected, for reasons that occurred
-	Lag       int64                  // records that the brokers hold beyond what was read
-	Watermark time.Time              // the least of the readers'; zero while unknown
+	Read       int64                  // records read
+	Counted    int64                  // clicks handed to the count
+	Skipped    int64                  // clicks that an earlier run had dealt with
+	Deferred   int64                  // replayed clicks of windows that are final, left to a rebuild
+	Duplicates int64                  // clicks of events that were counted already, in the windows that were stored
+	Windows    int64                  // files of windows written or replaced
+	Forwarded  int64                  // enriched clicks that are committed
+	Rejected   map[click.Reason]int64 // records rejected, for reasons that occurred
+	Lag        int64                  // records that the brokers hold beyond what was read
+	Watermark  time.Time              // the least of the readers'; zero while unknown
 }
 
 var pipelines sync.Map // name → *Progress
@@ -48,7 +51,7 @@ func Of(pipeline string) *Progress {
 	if p, ok := pipelines.Load(pipeline); ok {
 		return p.(*Progress)
 	}
-	p := &Progress{rejected: map[click.Reason]*atomic.Int64{}, readers: map[int32]position{}}
+	p := &Progress{rejected: map[click.Reason]*atomic.Int64{}, readers: map[int32]position{}, duplicates: map[time.Time]int64{}}
 	for _, r := range click.Reasons {
 		p.rejected[r] = &atomic.Int64{}
 	}
@@ -75,6 +78,22 @@ func (p *Progress) Rejected(r click.Reason) { p.rejected[r].Add(1) }
 // Wrote adds n files of windows.
 func (p *Progress) Wrote(n int) { p.windows.Add(int64(n)) }
 
+// maxWindows is how many windows' duplicates are remembered, to tell what is new in one that is stored again.
+const maxWindows = 10_000
+
+// Duplicates notes that the window that starts then was stored, and how many duplicates were left out of it.
+func (p *Progress) Duplicates(window time.Time, n int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.twice += n - p.duplicates[window]
+	if p.duplicates[window] = n; n == 0 {
+		delete(p.duplicates, window)
+	}
+	if len(p.duplicates) > maxWindows {
+		clear(p.duplicates)
+	}
+}
+
 // Forwarded adds n enriched clicks that are committed.
 func (p *Progress) Forwarded(n int) { p.forwarded.Add(int64(n)) }
 
@@ -95,6 +114,7 @@ func (p *Progress) Snapshot() Snapshot {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	s.Duplicates = p.twice
 	low, known := int64(0), false
 	for _, at := range p.readers {
 		s.Lag += at.lag

@@ -22,11 +22,14 @@ func TestSnapshotSumsUpTheReaders(t *testing.T) {
 	p.Rejected(click.JSON)
 	p.Deferred(4)
 	p.Wrote(3)
+	p.Duplicates(noon, 5)
+	p.Duplicates(noon.Add(time.Minute), 1)
+	p.Duplicates(noon, 7)
 	p.At(0, 100, noon.UnixMilli())
 	p.At(1, 20, noon.Add(-time.Minute).UnixMilli())
 	p.At(0, 90, noon.UnixMilli())
 	assert.Equal(t, progress.Snapshot{
-		Read: 15, Counted: 12, Skipped: 1, Deferred: 4, Windows: 3, Rejected: map[click.Reason]int64{click.JSON: 2},
+		Read: 15, Counted: 12, Skipped: 1, Deferred: 4, Duplicates: 8, Windows: 3, Rejected: map[click.Reason]int64{click.JSON: 2},
 		Lag: 110, Watermark: noon.Add(-time.Minute),
 	}, p.Snapshot(), "the slowest reader's watermark")
 

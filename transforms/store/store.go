@@ -90,7 +90,7 @@ func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64
 	}
 	content := table.Window{
 		Start: toTime(in.Start), End: toTime(in.End), Shard: int(shard),
-		Views: views, Events: c.Events, Offsets: c.Offsets, Schemas: c.Schemas,
+		Views: views, Events: c.Events, Duplicates: c.Duplicates(), Offsets: c.Offsets, Schemas: c.Schemas,
 	}
 	content.KeepTop(f.Config.Table.Top)
 	f.windows[k] = content
@@ -131,6 +131,10 @@ func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
 	for _, r := range done.Refused {
 		slog.Warn("a window would have shrunk and was left as it is", "table", f.Config.Table.Path, "why", r.String())
 	}
-	progress.Of(f.Config.Pipeline).Wrote(done.Written)
+	told := progress.Of(f.Config.Pipeline)
+	told.Wrote(done.Written)
+	for _, w := range f.windows {
+		told.Duplicates(w.Start, w.Duplicates)
+	}
 	return nil
 }
