@@ -64,9 +64,18 @@ func (p *Partial) Add(b click.Batch) {
 			current.touched = append(current.touched, id)
 		}
 		current.views[id]++
-		if p.once {
-			current.note(newEvent(b.Events[i].ID, id), p.pages)
-		}
+	}
+	if p.once {
+		p.note(b)
+	}
+}
+
+// note takes down the events of b, whose pages are counted. It is a loop of its own, for Add to be none the slower where
+// nobody asks for events.
+func (p *Partial) note(b click.Batch) {
+	for i, page := range b.Pages {
+		t := p.windows[windowStart(b.Times[i], p.size)]
+		t.note(newEvent(b.Events[i].ID, p.dictionary[page]), p.pages)
 	}
 }
 
