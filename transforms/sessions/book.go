@@ -61,14 +61,13 @@ func (b *Book) Note(user string, at int64, id uuid.UUID) {
 }
 
 func (b *Book) add(user string, s session) {
-	had := append(b.users[user], s)
-	slices.SortFunc(had, func(x, y session) int {
+	b.users[user] = append(b.users[user], s)
+	slices.SortFunc(b.users[user], func(x, y session) int {
 		if x.start != y.start {
 			return int(min(max(x.start-y.start, -1), 1))
 		}
 		return slices.Compare(x.id[:], y.id[:])
 	})
-	b.users[user] = had
 }
 
 // Forget drops the sessions whose last click was before a time.
