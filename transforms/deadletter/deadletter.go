@@ -4,6 +4,7 @@ package deadletter
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -68,31 +69,32 @@ func (f *WriteFn) FinishBundle(ctx context.Context) error {
 	return nil
 }
 
+// own are the headers of a dead letter, in their order.
+var own = [...]string{"dlq.reason", "dlq.error", "dlq.topic", "dlq.partition", "dlq.offset", "dlq.timestamp", "dlq.stage", "dlq.version"}
+
 // Record returns the dead letter of x: key, value and headers as they were, and the dlq headers behind them.
 // Those of an earlier rejection, which a replayed record may carry, are replaced.
 func Record(x click.Reject, version string) *kgo.Record {
-	r := &kgo.Record{Key: x.Key, Value: x.Value}
-	dlq := []click.Header{
-		{Key: "dlq.reason", Value: []byte(x.Fault.Reason)},
-		{Key: "dlq.error", Value: []byte(x.Fault.Detail)},
-		{Key: "dlq.topic", Value: []byte(x.Topic)},
-		{Key: "dlq.partition", Value: strconv.AppendInt(nil, int64(x.Partition), 10)},
-		{Key: "dlq.offset", Value: strconv.AppendInt(nil, x.Offset, 10)},
-		{Key: "dlq.timestamp", Value: strconv.AppendInt(nil, x.Timestamp, 10)},
-		{Key: "dlq.stage", Value: []byte(x.Stage)},
-		{Key: "dlq.version", Value: []byte(version)},
-	}
-	own := map[string]bool{}
-	for _, h := range dlq {
-		own[h.Key] = true
-	}
+	r := &kgo.Record{Key: x.Key, Value: x.Value, Headers: make([]kgo.RecordHeader, 0, len(x.Headers)+len(own))}
 	for _, h := range x.Headers {
-		if !own[h.Key] {
+		if !slices.Contains(own[:], h.Key) {
 			r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
 		}
 	}
-	for _, h := range dlq {
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: h.Key, Value: h.Value})
+	// One piece of memory for all: a topic may be nothing but dead letters.
+	const numbers = 3 * len("-9223372036854775808")
+	text := make([]byte, 0, len(x.Fault.Reason)+len(x.Fault.Detail)+len(x.Topic)+len(x.Stage)+len(version)+numbers)
+	header := func(key string, grown []byte) {
+		r.Headers = append(r.Headers, kgo.RecordHeader{Key: key, Value: grown[len(text):len(grown):len(grown)]})
+		text = grown
 	}
+	header(own[0], append(text, x.Fault.Reason...))
+	header(own[1], append(text, x.Fault.Detail...))
+	header(own[2], append(text, x.Topic...))
+	header(own[3], strconv.AppendInt(text, int64(x.Partition), 10))
+	header(own[4], strconv.AppendInt(text, x.Offset, 10))
+	header(own[5], strconv.AppendInt(text, x.Timestamp, 10))
+	header(own[6], append(text, x.Stage...))
+	header(own[7], append(text, version...))
 	return r
 }

@@ -35,3 +35,13 @@ func TestRecordKeepsATombstone(t *testing.T) {
 	assert.Nil(t, r.Value)
 	assert.Nil(t, r.Key)
 }
+
+func BenchmarkRecord(b *testing.B) {
+	x := click.Reject{
+		Fault: *click.Faultf(click.JSON, "it is nonsense"), Stage: "decode", Topic: "events.clickstream.raw", Partition: 3, Offset: 42, Timestamp: 1_700_000_000_000,
+		Key: []byte("k"), Value: []byte("v"), Headers: []click.Header{{Key: "trace", Value: []byte("1")}},
+	}
+	for b.Loop() {
+		Record(x, "clickstream v1.2.3")
+	}
+}
