@@ -193,7 +193,8 @@ func (c *Cluster) EndTransaction(t *testing.T, producer *kgo.Client, topic strin
 	}, patience, 10*time.Millisecond, "a transaction on topic %s does not end", topic)
 }
 
-// Read returns all records of the topic, partition by partition, as they are now.
+// Read returns all records of the topic, partition by partition, as they are now. Transactions that are open are awaited, and
+// what was aborted is left out.
 func (c *Cluster) Read(t *testing.T, topic string) []*kgo.Record {
 	t.Helper()
 	ctx, cancel := within(t)
@@ -213,7 +214,8 @@ func (c *Cluster) Read(t *testing.T, topic string) []*kgo.Record {
 		}
 	})
 	read := make([][]*kgo.Record, len(ends[topic]))
-	reader := c.Client(t, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}), kgo.KeepControlRecords())
+	reader := c.Client(t, kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: from}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	for len(from) > 0 {
 		fetches := reader.PollFetches(ctx)
 		require.NoError(t, fetches.Err(), "read %s", topic)

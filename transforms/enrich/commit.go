@@ -150,7 +150,7 @@ func (c *committer) put(ctx context.Context, at Frontier) error {
 	}
 	note := ParseNote(p.Note)
 	if note.Run != c.config.Pipeline {
-		return c.config.takenOver(p.Note)
+		return c.config.takenOver()
 	}
 	note.Until = max(note.Until, at.Time)
 	p.Next, p.Note = at.Next, note.String()

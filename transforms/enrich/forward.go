@@ -9,7 +9,6 @@ import (
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
-	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/io/kafka"
@@ -56,8 +55,8 @@ func (c Config) TransactionalID(reader int32) string {
 // ErrTakenOver is returned where another run of the same group has begun.
 var ErrTakenOver = errors.New("another run has taken over")
 
-func (c Config) takenOver(note string) error {
-	return fmt.Errorf("%w: group %s is that of run %.8s now, which goes on in place of this one; give each run of its own a --group", ErrTakenOver, c.Group, run(note))
+func (c Config) takenOver() error {
+	return fmt.Errorf("%w: group %s is another run's now, which goes on in place of this one; give each run of its own a --group", ErrTakenOver, c.Group)
 }
 
 // commitInterval is how often what was written is committed within a bundle, which may be long.
@@ -137,7 +136,7 @@ func openForwarder(ctx context.Context, c Config, reader int32) (*forwarder, err
 	}
 	if run(f.at.Note) != c.Pipeline {
 		tx.Close()
-		return nil, c.takenOver(f.at.Note)
+		return nil, c.takenOver()
 	}
 	f.at.TopicID = c.SourceID
 	return f, nil
@@ -170,7 +169,7 @@ func (f *forwarder) write(ctx context.Context, e *encoder, b *click.Batch) error
 			return err
 		}
 		if err := f.tx.Write(ctx, r, nil); err != nil {
-			return err
+			return f.failed(err)
 		}
 		f.sent++
 		f.clicks++
@@ -182,7 +181,7 @@ func (f *forwarder) write(ctx context.Context, e *encoder, b *click.Batch) error
 		r := deadletter.Record(x, f.config.DeadLetters.Version)
 		r.Topic = f.config.DeadLetters.Topic
 		if err := f.tx.Write(ctx, r, nil); err != nil {
-			return err
+			return f.failed(err)
 		}
 		f.sent++
 	}
@@ -197,10 +196,7 @@ func (f *forwarder) commit(ctx context.Context) error {
 	at := f.at
 	at.Next = f.next // those of other readers are theirs to move
 	if err := f.tx.CommitAt(ctx, at); err != nil {
-		if errors.Is(err, kafka.ErrFenced) {
-			return f.fenced(ctx, err)
-		}
-		return fmt.Errorf("clicks cannot be written, and the job stops rather than lose them: %w", err)
+		return f.failed(err)
 	}
 	maps.Copy(f.at.Next, f.next)
 	clear(f.next)
@@ -209,16 +205,10 @@ func (f *forwarder) commit(ctx context.Context) error {
 	return nil
 }
 
-// fenced says who has taken over, if it is another run.
-func (f *forwarder) fenced(ctx context.Context, err error) error {
-	client, e := f.config.Connection.Client()
-	if e != nil {
-		return err
+// failed says what it means that the producer of a reader failed.
+func (f *forwarder) failed(err error) error {
+	if errors.Is(err, kafka.ErrFenced) {
+		return f.config.takenOver()
 	}
-	defer client.Close()
-	at, e := kafka.FetchPosition(ctx, kadm.NewClient(client), f.config.Group, f.config.Source)
-	if e != nil || run(at.Note) == f.config.Pipeline {
-		return err
-	}
-	return f.config.takenOver(at.Note)
+	return fmt.Errorf("clicks cannot be written, and the job stops rather than lose them: %w", err)
 }
