@@ -13,14 +13,15 @@ type Identity struct {
 	Topic   string // id of the topic, as Kafka's tools write it; empty where brokers give none (before Kafka 2.8)
 }
 
-// Identify asks for the identity of a topic that is to be read, in one request. Its errors are those of Explain.
-func (c Connection) Identify(ctx context.Context, adm *kadm.Client, topic string) (Identity, error) {
+// Identify asks for the identity of a topic to which something is to be done, in one request: who may do that may ask. Its
+// errors are those of Explain.
+func (c Connection) Identify(ctx context.Context, adm *kadm.Client, do Doing) (Identity, error) {
 	// Asked without the permissions it would come from a cache that is as old as five seconds.
-	m, err := adm.Metadata(kadm.WithAuthorizedOps(ctx), topic)
+	m, err := adm.Metadata(kadm.WithAuthorizedOps(ctx), do.Topic)
 	if err == nil {
-		err = m.Topics[topic].Err
+		err = m.Topics[do.Topic].Err
 	}
-	return Identity{m.Cluster, TopicID(m.Topics[topic].ID)}, c.Explain(err, Doing{"Read", topic, ""}) // which is what lets it be described
+	return Identity{m.Cluster, TopicID(m.Topics[do.Topic].ID)}, c.Explain(err, do)
 }
 
 // TopicID returns the id of a topic as Kafka's tools write it, or nothing for the id of no topic.

@@ -20,7 +20,7 @@ import (
 // identify returns the identity of a topic, as a new client is told it.
 func identify(t *testing.T, c *kafkatest.Cluster, topic string) kafka.Identity {
 	t.Helper()
-	is, err := settings(c).Connection.Identify(t.Context(), kadm.NewClient(c.Client(t)), topic)
+	is, err := settings(c).Connection.Identify(t.Context(), kadm.NewClient(c.Client(t)), kafka.Doing{Operation: "Read", Topic: topic})
 	require.NoError(t, err)
 	return is
 }
@@ -38,7 +38,7 @@ func TestIdentify(t *testing.T) {
 		assert.NotEqual(t, first.Topic, second.Topic)
 		assert.False(t, kafka.SameID(first.Topic, second.Topic))
 
-		missing, err := settings(c).Connection.Identify(t.Context(), kadm.NewClient(c.Client(t)), topic+"-not")
+		missing, err := settings(c).Connection.Identify(t.Context(), kadm.NewClient(c.Client(t)), kafka.Doing{Operation: "Read", Topic: topic + "-not"})
 		require.ErrorIs(t, err, kafka.ErrNoTopic)
 		assert.Equal(t, first.Cluster, missing.Cluster, "which tells why it is not there, perhaps")
 	})

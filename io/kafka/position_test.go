@@ -23,7 +23,7 @@ func TestPositionIsPartOfTheTransaction(t *testing.T) {
 		connection := kafka.Connection{Brokers: c.Brokers}
 		client := c.Client(t)
 		admin := kadm.NewClient(client)
-		is, err := connection.Identify(ctx, admin, from)
+		is, err := connection.Identify(ctx, admin, kafka.Doing{Operation: "Read", Topic: from})
 		require.NoError(t, err)
 		position := func(owner string, first, second int64) kafka.Position {
 			return kafka.Position{Group: id, Topic: from, TopicID: is.Topic, Note: owner, Next: map[int32]int64{0: first, 1: second}}

@@ -238,7 +238,7 @@ func (s *subject) admin() *kadm.Client { return kadm.NewClient(s.cluster.Client(
 // identity returns what the topic is now.
 func (s *subject) identity() kafka.Identity {
 	s.Helper()
-	is, err := kafka.Connection{Brokers: s.cluster.Brokers}.Identify(s.Context(), s.admin(), s.topic)
+	is, err := kafka.Connection{Brokers: s.cluster.Brokers}.Identify(s.Context(), s.admin(), kafka.Doing{Operation: "Read", Topic: s.topic})
 	require.NoError(s, err)
 	return is
 }

@@ -109,7 +109,7 @@ func (t feed) fault(ctx context.Context, client *kgo.Client, fetches kgo.Fetches
 		switch {
 		case errors.Is(e.Err, context.DeadlineExceeded), kerr.IsRetriable(e.Err) && !isUnknown(e.Err):
 		case errors.Is(e.Err, kerr.UnknownTopicID):
-			is, err := t.connection.Identify(ctx, kadm.NewClient(client), t.topic)
+			is, err := t.connection.Identify(ctx, kadm.NewClient(client), kafka.Doing{Operation: "Read", Topic: t.topic})
 			if err == nil {
 				err = t.same(is.Topic)
 			}

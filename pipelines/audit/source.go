@@ -76,7 +76,7 @@ func open(ctx context.Context, a *settings.Audit) (_ *source, err error) {
 		return nil, err
 	}
 	s.admin = kadm.NewClient(s.client)
-	is, err := s.connection.Identify(ctx, s.admin, a.Topic)
+	is, err := s.connection.Identify(ctx, s.admin, kafka.Doing{Operation: "Read", Topic: a.Topic})
 	if s.of.Cluster != "" && is.Cluster != "" && s.of.Cluster != is.Cluster {
 		return nil, fmt.Errorf("table %s was counted from Kafka cluster %s, and --brokers are of %s; name the brokers of the first, or another --table", a.Table, s.of.Cluster, is.Cluster)
 	}

@@ -26,7 +26,7 @@ type permission struct{ operation, resource string }
 var permissionRow = regexp.MustCompile("(?m)^\\| `([a-z ]+)`([^|]*)\\| ([^|]+) \\|$")
 
 // needed is one of a row's permissions.
-var needed = regexp.MustCompile(`(Read|Write|Create|Alter|Describe|DescribeConfigs|AlterConfigs) on the (topic|dead letter topic|group|transactional id)`)
+var needed = regexp.MustCompile(`(Read|Write|Create|Alter|Describe|DescribeConfigs|AlterConfigs) on the (topic|dead letter topic|enriched topic|group|transactional id)`)
 
 // inWords is how an operation stands in errors.
 var inWords = map[string]string{
@@ -62,10 +62,13 @@ type permitted struct {
 	counted   bool   // there is a table
 	letters   bool   // there is a dead letter topic
 	none      bool   // there is no topic
+	enriched  bool   // there is an enriched topic, and a run that has written to it
 	retention string // of the topic, where it is not the file's
 }
 
 const countsAll = "run --quiet --format json --topic TOPIC --dead-letter-topic LETTERS --group GROUP --table TABLE --start earliest --until latest"
+
+const enrichesAll = "enrich --quiet --format json --topic TOPIC --enriched-topic ENRICHED --dead-letter-topic LETTERS --group GROUP --registry REGISTRY --start earliest --until latest"
 
 var commandsPermitted = map[string]permitted{
 	"run":                                    {words: countsAll, letters: true},
@@ -77,6 +80,8 @@ var commandsPermitted = map[string]permitted{
 	"dlq show":                               {words: "dlq show --quiet --source 0:0 --dead-letter-topic LETTERS", counted: true},
 	"dlq replay":                             {words: "dlq replay --quiet --topic TOPIC --dead-letter-topic LETTERS", counted: true},
 	"dlq replay, which rebuilds":             {words: "dlq replay --quiet --rebuild --format json --topic TOPIC --dead-letter-topic LETTERS --table TABLE", counted: true},
+	"enrich, without sessions":               {words: enrichesAll + " --no-sessions", letters: true, enriched: true},
+	"enrich":                                 {words: enrichesAll, letters: true, enriched: true},
 	"topics check":                           {words: "topics check FILE"},
 	"topics apply, which makes a topic":      {words: "topics apply FILE", none: true},
 	"topics apply, which changes a topic":    {words: "topics apply FILE", retention: "1000000"},
@@ -134,13 +139,12 @@ func prepare(t *testing.T, c *kafkatest.Cluster, command permitted) *prepared {
 	dir, now := t.TempDir(), time.Now()
 	file := filepath.Join(dir, "topics.yaml")
 	require.NoError(t, os.WriteFile(file, []byte("topics:\n  - {name: "+p.topic+", partitions: 1, replication_factor: 1, config: {retention.ms: 604800000}}\n"), 0o600))
-	p.values = strings.NewReplacer("TOPIC", p.topic, "LETTERS", p.topic+"-dlq", "GROUP", p.topic+"-group", "TABLE", filepath.Join(dir, "views"), "FILE", file,
+	p.values = strings.NewReplacer("TOPIC", p.topic, "LETTERS", p.topic+"-dlq", "GROUP", p.topic+"-group", "TABLE", filepath.Join(dir, "views"), "FILE", file, "ENRICHED", p.topic+"-enriched", "REGISTRY", c.Registry,
 		"FROM", now.Add(-2*time.Hour).Truncate(time.Minute).Format(time.RFC3339), "TO", now.Add(-time.Hour).Truncate(time.Minute).Add(time.Minute).Format(time.RFC3339))
-	c.RemoveTopic(t, p.topic, p.topic+"-dlq")
+	c.RemoveTopic(t, p.topic, p.topic+"-dlq", p.topic+"-enriched")
 	if !command.none {
 		c.MakeTopic(t, p.topic, 1, "retention.ms", cmp.Or(command.retention, "604800000"))
-		c.Produce(t, p.topic, &kgo.Record{Value: []byte("no click")},
-			&kgo.Record{Value: jsonClick(t, "/", now.Add(-time.Hour)), Timestamp: now}, &kgo.Record{Value: jsonClick(t, "/", now), Timestamp: now})
+		p.produce(now)
 	}
 	if command.letters {
 		c.MakeTopic(t, p.topic+"-dlq", 1)
@@ -148,7 +152,19 @@ func prepare(t *testing.T, c *kafkatest.Cluster, command permitted) *prepared {
 	if command.counted {
 		run(t, append(strings.Fields(p.values.Replace(countsAll)), p.as(kafkatest.Admin)...)...)
 	}
+	if command.enriched {
+		c.MakeTopic(t, p.topic+"-enriched", 1)
+		run(t, append(strings.Fields(p.values.Replace(enrichesAll)), p.as(kafkatest.Admin)...)...)
+		p.produce(now)
+	}
 	return p
+}
+
+// produce puts something of everything into the topic.
+func (p *prepared) produce(now time.Time) {
+	p.Helper()
+	p.cluster.Produce(p.T, p.topic, &kgo.Record{Value: []byte("no click")},
+		&kgo.Record{Value: jsonClick(p.T, "/", now.Add(-time.Hour)), Timestamp: now}, &kgo.Record{Value: jsonClick(p.T, "/", now), Timestamp: now})
 }
 
 // as returns flags of who runs a command, and where.
@@ -157,13 +173,20 @@ func (p *prepared) as(u kafkatest.User) []string {
 		"--sasl-mechanism", "PLAIN", "--sasl-user", u.Name, "--sasl-password-file", u.PasswordFile(p.T)}
 }
 
-// transactionalID is that of a replay.
-const transactionalID = "clickstream-replay/LETTERS/TOPIC"
+// transactionalID returns that of the command.
+func (p *prepared) transactionalID() string {
+	if p.command.enriched {
+		return p.values.Replace("clickstream-enrich/GROUP/TOPIC/0")
+	}
+	return p.values.Replace("clickstream-replay/LETTERS/TOPIC")
+}
 
 // name returns how a resource is called in errors.
 func (p *prepared) name(resource string) string {
-	return p.values.Replace(map[string]string{"topic": "topic TOPIC", "dead letter topic": "topic LETTERS", "group": "with consumer group GROUP",
-		"transactional id": "transactional.id " + transactionalID}[resource])
+	return p.values.Replace(map[string]string{
+		"topic": "topic TOPIC", "dead letter topic": "topic LETTERS", "enriched topic": "topic ENRICHED", "group": "with consumer group GROUP",
+		"transactional id": "transactional.id " + p.transactionalID(),
+	}[resource])
 }
 
 // run runs the command by a user who has those permissions and no others.
@@ -179,7 +202,9 @@ func (p *prepared) run(has []permission) (string, error) {
 		case "group":
 			acl = acl.Groups(p.topic + "-group")
 		case "transactional id":
-			acl = acl.TransactionalIDs(p.values.Replace(transactionalID))
+			acl = acl.TransactionalIDs(p.transactionalID())
+		case "enriched topic":
+			acl = acl.Topics(p.topic + "-enriched")
 		}
 		p.cluster.Permit(p.T, acl)
 	}

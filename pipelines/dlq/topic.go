@@ -45,7 +45,7 @@ func (t *topic) close() { t.client.Close() }
 // bound looks up where the topic begins and ends now. The ends are those of what is committed or may be so yet: what a
 // transaction that has just ended wrote must not be missed.
 func (t *topic) bound(ctx context.Context) error {
-	is, err := t.connection.Identify(ctx, t.admin, t.name)
+	is, err := t.connection.Identify(ctx, t.admin, kafka.Doing{Operation: "Read", Topic: t.name})
 	if err != nil {
 		return err
 	}

@@ -49,7 +49,7 @@ func Prepare(ctx context.Context, s *settings.Enrich) (Plan, error) {
 	if s.Dataflow.DryRun {
 		return p, nil
 	}
-	if _, err := from.Connection.Identify(ctx, from.Admin, s.EnrichedTopic); err != nil {
+	if _, err := from.Connection.Identify(ctx, from.Admin, kafka.Doing{Operation: "Write", Topic: s.EnrichedTopic}); err != nil {
 		return Plan{}, err
 	}
 	if p.Enrich.Schema, err = register(ctx, from.Registry, s.EnrichedTopic); err != nil {

@@ -17,7 +17,7 @@ import (
 // topicID returns the id that the job's topic has now.
 func (j *job) topicID() string {
 	j.Helper()
-	is, err := kafka.Connection{Brokers: j.settings.Kafka.Brokers}.Identify(j.Context(), j.admin(), j.settings.Topic)
+	is, err := kafka.Connection{Brokers: j.settings.Kafka.Brokers}.Identify(j.Context(), j.admin(), kafka.Doing{Operation: "Read", Topic: j.settings.Topic})
 	require.NoError(j, err)
 	return is.Topic
 }

@@ -86,7 +86,7 @@ func Ping(ctx context.Context, s registry.Settings) error {
 func (s *Source) lookUp(ctx context.Context, start settings.Moment, dryRun bool) error {
 	c, topic := s.Connection, s.in.Topic
 	// Before its offsets: should the topic be made again in between, the reader finds it to be another one.
-	is, err := c.Identify(ctx, s.Admin, topic)
+	is, err := c.Identify(ctx, s.Admin, kafka.Doing{Operation: "Read", Topic: topic})
 	if err != nil {
 		return err
 	}
