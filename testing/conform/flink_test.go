@@ -60,11 +60,11 @@ func TestFlinkCluster(t *testing.T) {
 			port := freePort(t)
 			r := flags("external", "--readers", "2", "--parallelism", "2", "--environment-config", "localhost:"+port)
 			c := newStream(t, s, r)
-			pool := c.pool(port)
+			workers := pool(c.ctx, t, s, port)
 			run := c.follow()
 			c.checkpointed(run, 1)
-			pool.kill()
-			c.pool(port)
+			workers.kill()
+			pool(c.ctx, t, s, port)
 			c.grows(run)
 			c.finish(run)
 		})
@@ -266,13 +266,13 @@ func (c *stream) finish(run *process) {
 }
 
 // pool starts a pool of workers.
-func (c *stream) pool(port string) *process {
-	c.Helper()
-	cmd := exec.CommandContext(c.ctx, c.clickstream, "worker", "--listen", "localhost:"+port)
-	cmd.Dir = c.play.dir
+func pool(ctx context.Context, t *testing.T, s *suite, port string) *process {
+	t.Helper()
+	cmd := exec.CommandContext(ctx, s.clickstream, "worker", "--listen", "localhost:"+port)
+	cmd.Dir = t.TempDir()
 	pool, err := launch(cmd, nil)
-	require.NoError(c, err)
-	c.Cleanup(pool.kill)
+	require.NoError(t, err)
+	t.Cleanup(pool.kill)
 	return pool
 }
 
