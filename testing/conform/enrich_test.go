@@ -135,7 +135,8 @@ func beginVisits(ctx context.Context, t *testing.T, c *kafkatest.Cluster, topic 
 					"event_id": fmt.Sprint(clicks), "user_id": fmt.Sprint("user-", random.IntN(500)), "page_url": "/",
 					"timestamp": now.UnixMilli() - random.Int64N(700),
 				})
-				if !assert.NoError(t, err) {
+				if err != nil {
+					t.Error(err)
 					return
 				}
 				records = append(records, &kgo.Record{Partition: random.Int32N(4), Value: value, Timestamp: now})
