@@ -15,7 +15,7 @@ import (
 // before. Clicks that are entered by time, the earlier first, are told the same sessions in whatever order they came.
 type Book struct {
 	gap   int64
-	users map[string][]session // by start
+	users map[string][]session // by time; no two share an instant
 }
 
 type session struct {
@@ -29,45 +29,65 @@ func NewBook(gap time.Duration) *Book {
 }
 
 // Enter returns the session of a click at a time, in milliseconds since the epoch. One that comes after later ones is of
-// a session that it lies in, or no gap away from; it never makes two sessions one. A new session's id follows from
-// its first click alone.
+// the session that it lies in, or else of the nearest that is less than the gap away, of two as near the earlier; it never
+// makes two sessions one. A new session's id follows from its first click alone.
 func (b *Book) Enter(user string, at int64, event string) uuid.UUID {
 	had := b.users[user]
-	for i := range had {
-		if s := &had[i]; at > s.start-b.gap && at < s.last+b.gap {
-			s.start, s.last = min(s.start, at), max(s.last, at)
-			return s.id
-		}
+	next := after(had, at)
+	before, behind := b.gap, b.gap // how far the sessions around at are away
+	if next > 0 {
+		before = max(at-had[next-1].last, 0)
+	}
+	if next < len(had) {
+		behind = had[next].start - at
+	}
+	switch {
+	case before < b.gap && before <= behind:
+		s := &had[next-1]
+		s.last = max(s.last, at)
+		return s.id
+	case behind < b.gap:
+		had[next].start = at
+		return had[next].id
 	}
 	name := strconv.AppendInt(append([]byte(user), 0), at, 10)
 	id := uuid.NewSHA1(namespace, append(append(name, 0), event...))
-	b.add(user, session{id, at, at})
+	b.users[user] = slices.Insert(had, next, session{id, at, at})
 	return id
 }
 
 // namespace sets the ids of sessions apart from others that are made of the same text.
 var namespace = uuid.MustParse("6d0d3a0c-5f0e-4f55-9a0b-9c1f2f7b9e7e")
 
-// Note takes down that a click at a time was found to be of a session.
+// Note takes down that a click at a time was found to be of a session. Clicks are noted in any order. Where one lies in
+// another session, as two runs may have told it, that stays as it is.
 func (b *Book) Note(user string, at int64, id uuid.UUID) {
 	had := b.users[user]
-	for i := range had {
-		if s := &had[i]; s.id == id {
-			s.start, s.last = min(s.start, at), max(s.last, at)
-			return
+	next := after(had, at)
+	switch {
+	case next > 0 && at <= had[next-1].last:
+	case next > 0 && had[next-1].id == id:
+		had[next-1].last = at
+		if next < len(had) && had[next].id == id { // what lay between was not known before
+			had[next-1].last = had[next].last
+			b.users[user] = slices.Delete(had, next, next+1)
 		}
+	case next < len(had) && had[next].id == id:
+		had[next].start = at
+	default:
+		b.users[user] = slices.Insert(had, next, session{id, at, at})
 	}
-	b.add(user, session{id, at, at})
 }
 
-func (b *Book) add(user string, s session) {
-	b.users[user] = append(b.users[user], s)
-	slices.SortFunc(b.users[user], func(x, y session) int {
-		if x.start != y.start {
-			return int(min(max(x.start-y.start, -1), 1))
+// after returns how many of some sessions begin at a time or before.
+func after(had []session, at int64) int {
+	i, _ := slices.BinarySearchFunc(had, at, func(s session, at int64) int {
+		if s.start <= at {
+			return -1
 		}
-		return slices.Compare(x.id[:], y.id[:])
+		return 1
 	})
+	return i
 }
 
 // Forget drops the sessions whose last click was before a time.
@@ -123,7 +143,11 @@ func Decode(gap time.Duration, bytes []byte) (*Book, error) {
 		}
 		s.last += s.start
 		bytes = bytes[first+second:]
-		b.users[user] = append(b.users[user], s)
+		had := b.users[user]
+		if s.last < s.start || len(had) > 0 && s.start <= had[len(had)-1].last {
+			return nil, errBook
+		}
+		b.users[user] = append(had, s)
 	}
 	return b, nil
 }
