@@ -3,9 +3,12 @@
 package enrich
 
 import (
+	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/idna"
 )
@@ -32,11 +35,11 @@ var trackers = map[string]bool{
 }
 
 // defaultPorts are the ports that a URL means without naming them.
-var defaultPorts = map[string]string{"http": "80", "https": "443"}
+var defaultPorts = map[string]string{"http": "80", "https": "443", "ws": "80", "wss": "443", "ftp": "21"}
 
 // ParsePage reads a URL, absolute or from a /, and normalizes it: scheme and host in lower case; no user, no port that is
-// the scheme's own, no fragment; the query sorted, without the parameters of trackers. Its path, and what is left of the
-// query, keep their bytes: what two servers take for different pages stays so. Nothing fails: what is no URL is a page
+// the scheme's own, no fragment; the query sorted by name, without the parameters of trackers. Its path, and what is left of
+// the query, keep their bytes: what two servers take for different pages stays so. Nothing fails: what is no URL is a page
 // of that name.
 func ParsePage(raw string) Page {
 	scheme, rest, absolute := strings.Cut(raw, "://")
@@ -83,6 +86,13 @@ func isScheme(s string) bool {
 	return s != ""
 }
 
+// No host is longer, in ASCII (RFC 1035, 2.3.4), nor comes of a name that is this long: reading one takes time by the square
+// of its length.
+const (
+	maxHost = 253
+	maxName = 4 * maxHost
+)
+
 // host returns the normalized host and port of an authority, or false if that holds none.
 func host(scheme, authority string) (string, bool) {
 	name := authority[strings.LastIndexByte(authority, '@')+1:]
@@ -90,49 +100,92 @@ func host(scheme, authority string) (string, bool) {
 	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, ']') {
 		name, port = name[:colon], name[colon+1:]
 	}
-	name = strings.TrimSuffix(name, ".") // the root, which every name ends at
-	if name == "" || strings.ContainsAny(name, " \t\r\n\"<>\\^`{|}") {
-		return "", false
-	}
-	for _, c := range []byte(port) {
-		if c < '0' || c > '9' {
+	if port != "" {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil {
 			return "", false
 		}
+		port = strconv.FormatUint(n, 10)
 	}
-	ascii, err := idna.Lookup.ToASCII(name)
-	if err != nil { // names with an underscore, or of other rules: browsers take them
-		ascii = strings.ToLower(name)
+	name, ok := hostName(name)
+	if !ok {
+		return "", false
 	}
 	if port != "" && port != defaultPorts[scheme] {
-		ascii += ":" + port
+		name += ":" + port
 	}
-	return ascii, true
+	return name, true
 }
 
-// parameters returns a query sorted and without the parameters of trackers, and those of campaigns among them.
+// hostName returns a name in lower case and in ASCII, as browsers do (UTS 46), without the root that every name ends at. Of
+// one that its rules do not take, as it has an underscore, only the case is changed: browsers take it as well.
+func hostName(name string) (string, bool) {
+	if len(name) > maxName || !utf8.ValidString(name) {
+		return "", false
+	}
+	if address, ok := strings.CutPrefix(name, "["); ok {
+		address, ok = strings.CutSuffix(address, "]")
+		is, err := netip.ParseAddr(address)
+		return "[" + is.String() + "]", ok && err == nil && is.Is6() && is.Zone() == ""
+	}
+	if strings.ContainsFunc(name, noHost) {
+		return "", false
+	}
+	name = strings.TrimRight(name, ".")
+	ascii, err := idna.Lookup.ToASCII(name)
+	if err != nil {
+		if ascii, err = idna.Lookup.ToASCII(strings.ToLower(name)); err != nil {
+			ascii = strings.ToLower(name)
+		}
+	}
+	ascii = strings.TrimRight(ascii, ".") // as there are other dots
+	return ascii, ascii != "" && len(ascii) <= maxHost
+}
+
+// noHost tells of what no name of a host holds (WHATWG URL, 3.5, but for %, which is left as it is).
+func noHost(r rune) bool {
+	return r <= ' ' || r == 0x7f || strings.ContainsRune("\"#/:<>?@[\\]^`{|}", r)
+}
+
+// parameter is a part of a query between two &.
+type parameter struct {
+	name string // decoded
+	text string
+}
+
+// parameters returns a query without the parameters of trackers, sorted by name, and those of campaigns among them. Of
+// those of one name the order stays, as it does in browsers (WHATWG URL, 6.2, sort): it may mean something.
 func parameters(query string) (string, []Param) {
 	if query == "" {
 		return "", nil
 	}
 	var campaign []Param
-	pairs := strings.Split(query, "&")
-	kept := pairs[:0]
-	for _, pair := range pairs {
-		raw, value, _ := strings.Cut(pair, "=")
-		name := strings.ToLower(decoded(raw))
-		switch {
-		case pair == "", trackers[name]:
+	var few [8]parameter
+	kept, length := few[:0], 0
+	for text := range strings.SplitSeq(query, "&") {
+		raw, value, _ := strings.Cut(text, "=")
+		p := parameter{decoded(raw), text}
+		switch name := strings.ToLower(p.name); {
+		case text == "", trackers[name]:
 		case strings.HasPrefix(name, "utm_"):
-			if !slices.ContainsFunc(campaign, func(c Param) bool { return c.Name == name }) {
-				campaign = append(campaign, Param{name, decoded(value)})
-			}
+			campaign = append(campaign, Param{name, decoded(value)})
 		default:
-			kept = append(kept, pair)
+			kept = append(kept, p)
+			length += len(text) + 1
 		}
 	}
-	slices.Sort(kept)
-	slices.SortFunc(campaign, func(a, b Param) int { return strings.Compare(a.Name, b.Name) })
-	return strings.Join(kept, "&"), campaign
+	slices.SortStableFunc(kept, func(a, b parameter) int { return strings.Compare(a.name, b.name) })
+	slices.SortStableFunc(campaign, func(a, b Param) int { return strings.Compare(a.Name, b.Name) })
+	campaign = slices.CompactFunc(campaign, func(a, b Param) bool { return a.Name == b.Name })
+	var sorted strings.Builder
+	sorted.Grow(length)
+	for i, p := range kept {
+		if i > 0 {
+			sorted.WriteByte('&')
+		}
+		sorted.WriteString(p.text)
+	}
+	return sorted.String(), campaign
 }
 
 // decoded returns what an encoded text stands for, or the text where it does not decode, or not to UTF-8.
