@@ -15,6 +15,11 @@
 # and how fast they grow.
 #
 #   scripts/bench.sh --soak 1h [--backlog EVENTS] [--json FILE] [--plot PREFIX]
+#
+# Or topics of which 1%, 50% or all records are no clicks, beside clean ones, each run audited (--bad). Or enrich, with
+# sessions and without, beside a bare loop that copies the topic (--enrich).
+#
+#   scripts/bench.sh --bad | --enrich [--events N] [--runs N] [--json FILE]
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case " $* " in *" --help "* | *" -h "*)

@@ -48,29 +48,46 @@ func run() error {
 		soaking     = flag.Duration("soak", 0, "measure, in place of all else, a job on the Flink that the environment names, for that long at a steady rate")
 		backlog     = flag.Int64("backlog", 40_000_000, "events that the soaked job first catches up with")
 		plots       = flag.String("plot", "", "draw the figures of -rivals or -soak, too: where, and how their names begin")
-		only        = flag.String("fetch", "", "fetch this topic to its end, print how long that took, and exit")
+		bad         = flag.Bool("bad", false, "measure, in place of all else, topics with bad records in them")
+		enriching   = flag.Bool("enrich", false, "measure, in place of all else, enrich beside a bare loop that copies the topic")
+		only        = flag.String("fetch", "", "fetch this topic to its end, print how many records that were, and exit")
+		to          = flag.String("copy", "", "put what -fetch fetches into this topic")
 	)
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
 	b := &bench{connection: kafka.Connection{Brokers: []string{*brokers}}, registry: *registryURL, clickstream: *clickstream, runs: *runs, out: os.Stderr}
-	if *only != "" {
-		n, err := fetch(ctx, b.connection, *only)
+	switch {
+	case *only != "":
+		n, err := bare(ctx, b.connection, *only, *to)
 		fmt.Println(n)
 		return err
-	}
-	if *rivals {
+	case *bad:
+		return b.allBad(ctx, *events, *result)
+	case *enriching:
+		return b.allEnrich(ctx, *events, *result)
+	case *rivals:
 		return b.allRivals(ctx, *events, *result, *plots)
-	}
-	if *soaking > 0 {
+	case *soaking > 0:
 		return b.soak(ctx, *backlog, *soaking, *result, *plots)
 	}
 	return b.all(ctx, *events, *again, *long, *result)
 }
 
+// bare runs the bare loop over a topic, and returns how many records there are.
+func bare(ctx context.Context, c kafka.Connection, from, to string) (int64, error) {
+	if to != "" {
+		return copyTopic(ctx, c, from, to)
+	}
+	return fetch(ctx, c, from, nil)
+}
+
+// stamp returns what tells the topics of one bench from those of others.
+func stamp() string { return time.Now().UTC().Format("150405") }
+
 // allRivals measures other runners and engines, prints that, writes it to a file if one is named, and draws it.
 func (b *bench) allRivals(ctx context.Context, events int64, file, plots string) error {
-	stamp := time.Now().UTC().Format("150405")
+	stamp := stamp()
 	t := topic{Name: "bench-rivals-" + stamp, Format: "json", Pages: 1_000, Events: events}
 	few := topic{Name: "bench-few-" + stamp, Format: "json", Pages: 1_000, Events: 1_000}
 	for _, topic := range []topic{t, few} {
@@ -121,7 +138,7 @@ const steadyRate = 20_000 // events a second
 
 // all measures everything, prints it, and writes it to a file if one is named.
 func (b *bench) all(ctx context.Context, events, again int64, long time.Duration, file string) error {
-	stamp := time.Now().UTC().Format("150405")
+	stamp := stamp()
 	var r results
 	for _, t := range []topic{
 		{Name: "bench-avro-" + stamp, Format: "avro", Pages: 1_000, Events: events},

@@ -25,12 +25,13 @@ func save(p *plot.Plot, width, height vg.Length, path string) error {
 	return nil
 }
 
-// plotRivals draws a bar for each: events per second, the fastest on top.
+// plotRivals draws a bar for each: events per second, the first on top.
 func plotRivals(rivals []*rival, path string) error {
 	p := plot.New()
 	p.Title.Text = "Page views per minute from a full Kafka topic, in M events/s"
 	p.X.Min = 0
 	var names []string
+	var most float64
 	var labels plotter.XYLabels
 	for i := range rivals {
 		r := rivals[len(rivals)-1-i]
@@ -43,7 +44,7 @@ func plotRivals(rivals []*rival, path string) error {
 			bar.Color = oursColor
 		}
 		p.Add(bar)
-		names = append(names, r.Name)
+		names, most = append(names, r.Name), max(most, r.Rate)
 		labels.XYs = append(labels.XYs, plotter.XY{X: r.Rate / 1e6, Y: float64(i)})
 		labels.Labels = append(labels.Labels, fmt.Sprintf(" %.2f", r.Rate/1e6))
 	}
@@ -56,7 +57,7 @@ func plotRivals(rivals []*rival, path string) error {
 	}
 	p.Add(text)
 	p.NominalY(names...)
-	p.X.Max = 1.12 * rivals[0].Rate / 1e6
+	p.X.Max = 1.12 * most / 1e6
 	return save(p, 18*vg.Centimeter, vg.Length(len(rivals)+2)*1.1*vg.Centimeter, path)
 }
 

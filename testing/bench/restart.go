@@ -76,6 +76,11 @@ func (b *bench) firstNew(ctx context.Context, dir string, window time.Time, args
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
+	defer func() {
+		if err != nil && seconds == 0 {
+			_ = cmd.Cancel() // it may have ended
+		}
+	}()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for seconds == 0 {

@@ -105,6 +105,9 @@ func (b *bench) measureRivals(ctx context.Context, t, few topic) ([]*rival, erro
 				return nil, fmt.Errorf("%s: %w", r.Name, err)
 			}
 			n := float64(t.Events)
+			if p.wall <= start.wall {
+				return nil, fmt.Errorf("%s: %d events take no longer than %d: measure more, by -events", r.Name, t.Events, few.Events)
+			}
 			rate, warm := n/p.wall.Seconds(), (n-float64(few.Events))/(p.wall-start.wall).Seconds()
 			b.say("turn %d: %s: %.2f M/s, %.2f without %.1f s of start-up, %d MB, %.2f CPU s/M\n",
 				turn, r.Name, rate/1e6, warm/1e6, start.wall.Seconds(), p.memory>>20, p.cpu.Seconds()/n*1e6)

@@ -51,7 +51,7 @@ const (
 // measureSoak writes a backlog, has a job on Flink read it, and goes on at a rate.
 func (b *bench) measureSoak(ctx context.Context, rest flink.REST, endpoint string, backlog int64, rate int, long time.Duration) (s soak, err error) {
 	s = soak{Rate: rate, Seconds: long.Seconds(), Backlog: backlog, Events: backlog + int64(float64(rate)*long.Seconds())}
-	t := topic{Name: "bench-soak-" + time.Now().UTC().Format("150405"), Format: "json", Pages: 1_000, Events: backlog}
+	t := topic{Name: "bench-soak-" + stamp(), Format: "json", Pages: 1_000, Events: backlog}
 	if err := b.fill(ctx, t); err != nil {
 		return s, err
 	}
@@ -68,17 +68,22 @@ func (b *bench) measureSoak(ctx context.Context, rest flink.REST, endpoint strin
 	if err := run.Start(); err != nil {
 		return s, fmt.Errorf("start the pipeline: %w", err)
 	}
+	defer abandon(run)
 	generate := exec.CommandContext(ctx, b.clickstream, "generate", "--quiet", "--brokers", b.connection.Brokers[0], "--topic", t.Name,
 		"--format", t.Format, "--rate", strconv.Itoa(rate), "--count", strconv.FormatInt(s.Events-backlog, 10))
 	generate.Stderr = os.Stderr
 	if err := generate.Start(); err != nil {
 		return s, fmt.Errorf("start the generator: %w", err)
 	}
+	defer abandon(generate)
 	if err := b.follow(ctx, rest, t.Name, dir, begin, &s); err != nil {
 		return s, err
 	}
 	if err := end(generate, run); err != nil {
 		return s, err
+	}
+	if s.CaughtUp == 0 {
+		return s, errors.New("the job never caught up with the backlog: choose a smaller one by -backlog, or soak for longer")
 	}
 	s.sum()
 	return s, nil

@@ -49,6 +49,7 @@ func (b *bench) measureSteady(ctx context.Context, name string, rate int, long t
 	if err := run.Start(); err != nil {
 		return s, fmt.Errorf("start the pipeline: %w", err)
 	}
+	defer abandon(run)
 	s.Produced = int64(float64(rate) * long.Seconds())
 	generate := exec.CommandContext(ctx, b.clickstream, append([]string{"generate", "--rate", strconv.Itoa(rate),
 		"--count", strconv.FormatInt(s.Produced, 10)}, where...)...)
@@ -56,6 +57,7 @@ func (b *bench) measureSteady(ctx context.Context, name string, rate int, long t
 	if err := generate.Start(); err != nil {
 		return s, fmt.Errorf("start the generator: %w", err)
 	}
+	defer abandon(generate)
 	if err := b.watch(ctx, run.Process.Pid, dir, &s, long); err != nil {
 		return s, err
 	}
@@ -74,6 +76,14 @@ func end(generate, run *exec.Cmd) error {
 		return fmt.Errorf("the pipeline: %w", err)
 	}
 	return nil
+}
+
+// abandon ends a command that was started, if it still runs.
+func abandon(cmd *exec.Cmd) {
+	if cmd.ProcessState == nil {
+		_ = cmd.Cancel() // it may be ending
+		_ = cmd.Wait()   // that it failed has been said
+	}
 }
 
 // watch looks at the process and at the table's files until the time is over.

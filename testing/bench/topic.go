@@ -78,8 +78,9 @@ func (b *bench) write(ctx context.Context, t topic, from time.Time, span time.Du
 	return err
 }
 
-// fetch is the bare loop: it fetches the topic to its end, and does nothing with it.
-func fetch(ctx context.Context, c kafka.Connection, name string) (int64, error) {
+// fetch is the bare loop: it fetches the committed records of a topic to its end, does with each what each says, and
+// returns how many they are.
+func fetch(ctx context.Context, c kafka.Connection, name string, each func(*kgo.Record)) (int64, error) {
 	client, err := c.Client()
 	if err != nil {
 		return 0, err
@@ -89,23 +90,38 @@ func fetch(ctx context.Context, c kafka.Connection, name string) (int64, error) 
 	if err != nil {
 		return 0, fmt.Errorf("ends of topic %s: %w", name, err)
 	}
-	var want, got int64
 	from := map[int32]kgo.Offset{}
 	ends.Each(func(o kadm.ListedOffset) {
-		want += o.Offset
-		from[o.Partition] = kgo.NewOffset().At(0)
+		if o.Offset > 0 {
+			from[o.Partition] = kgo.NewOffset().At(0)
+		}
 	})
-	client, err = c.Client(kgo.FetchMaxPartitionBytes(4<<20), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: from}))
+	client, err = c.Client(kgo.FetchMaxPartitionBytes(4<<20), kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{name: from}),
+		kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.KeepControlRecords())
 	if err != nil {
 		return 0, err
 	}
 	defer client.Close()
-	for got < want {
+	var got int64
+	for len(from) > 0 {
 		fetches := client.PollFetches(ctx)
 		if err := fetches.Err(); err != nil {
 			return got, fmt.Errorf("fetch topic %s: %w", name, err)
 		}
-		got += int64(fetches.NumRecords())
+		fetches.EachPartition(func(p kgo.FetchTopicPartition) {
+			for _, r := range p.Records {
+				switch {
+				case r.Attrs.IsControl():
+					continue
+				case each != nil:
+					each(r)
+				}
+				got++
+			}
+			if n := len(p.Records); n > 0 && p.Records[n-1].Offset+1 >= ends[name][p.Partition].Offset {
+				delete(from, p.Partition)
+			}
+		})
 	}
 	return got, nil
 }

@@ -1,0 +1,171 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+
+	"clickstream/pipelines/audit"
+)
+
+// spoiled is how the pipeline fares where some records are no clicks. Each run is paired with one over a topic of as
+// many records that are all clicks, right before it.
+type spoiled struct {
+	Topic   topic   `json:"topic"`
+	Run     float64 `json:"run_events_per_s"` // start-up included, median
+	ToClean float64 `json:"ratio_to_clean"`   // of the rates, median of the pairs
+	Letters int64   `json:"dead_letters"`     // of one run
+	Counted int64   `json:"counted"`          // of one run
+	Memory  int64   `json:"peak_rss_bytes"`   // largest of the runs
+	CPU     float64 `json:"cpu_s_per_million"`
+	Clean   bool    `json:"verified"` // table verify accounted for every record, after each run
+	Runs    int     `json:"runs"`
+
+	rates, ratios, cpus []float64
+}
+
+// fractions are those of bad records that are measured.
+var fractions = []float64{0, 0.01, 0.5, 1}
+
+// allBad measures topics with bad records, prints that, and writes it to a file if one is named.
+func (b *bench) allBad(ctx context.Context, events int64, file string) error {
+	stamp := stamp()
+	var all []*spoiled
+	for _, format := range []string{"avro", "json"} {
+		var cases []*spoiled
+		for i, fraction := range fractions {
+			t := topic{Name: fmt.Sprintf("bench-bad-%s-%d-%s", format, i, stamp), Format: format, Pages: 1_000, Events: events, Bad: fraction}
+			if err := b.fill(ctx, t); err != nil {
+				return err
+			}
+			cases = append(cases, &spoiled{Topic: t, Clean: true, Runs: b.runs})
+		}
+		if err := b.measureBad(ctx, cases); err != nil {
+			return err
+		}
+		for _, c := range cases { // the next ones want their room
+			if err := b.remove(ctx, c.Topic.Name); err != nil {
+				return err
+			}
+		}
+		all = append(all, cases...)
+	}
+	reportBad(os.Stdout, all)
+	return write(file, all)
+}
+
+// measureBad runs the pipeline over each topic, before each over the first, which is clean. The first turn is the
+// warm-up.
+func (b *bench) measureBad(ctx context.Context, cases []*spoiled) error {
+	for turn := range b.runs + 1 {
+		var clean *process
+		for _, c := range cases {
+			if c.Topic.Bad > 0 {
+				var err error
+				if clean, err = b.audited(ctx, cases[0]); err != nil {
+					return err
+				}
+			}
+			ran, err := b.audited(ctx, c)
+			if err != nil {
+				return err
+			}
+			if turn == 0 {
+				continue
+			}
+			n := float64(c.Topic.Events)
+			ratio := 1.0
+			if clean != nil {
+				ratio = clean.wall.Seconds() / ran.wall.Seconds()
+			}
+			c.rates, c.ratios = append(c.rates, n/ran.wall.Seconds()), append(c.ratios, ratio)
+			c.cpus = append(c.cpus, ran.cpu.Seconds()/n*1e6)
+			b.say("%s: %.0f%% bad, run %.2f M/s, %.2f of clean, %d MB, %d dead letters\n", c.Topic.Name, 100*c.Topic.Bad, n/ran.wall.Seconds()/1e6, ratio, ran.memory>>20, c.Letters)
+		}
+	}
+	for _, c := range cases {
+		c.Run, c.ToClean, c.CPU = median(c.rates), median(c.ratios), median(c.cpus)
+	}
+	return nil
+}
+
+// audited runs the pipeline over a topic into a new table and a new dead letter topic, and audits them.
+func (b *bench) audited(ctx context.Context, c *spoiled) (p *process, err error) {
+	dir, err := os.MkdirTemp("", "clickstream-bench-")
+	if err != nil {
+		return nil, fmt.Errorf("make a folder for the table: %w", err)
+	}
+	letters := fmt.Sprintf("%s-dlq-%d", c.Topic.Name, time.Now().UnixNano())
+	defer func() { err = errors.Join(err, os.RemoveAll(dir), b.remove(context.WithoutCancel(ctx), letters)) }()
+	ran, err := timed(ctx, "", b.clickstream, append(b.run(c.Topic, dir), "--dead-letter-topic", letters, "--until", "latest")...)
+	if err != nil {
+		return nil, err
+	}
+	report, err := b.verify(ctx, c.Topic, dir, letters)
+	if err != nil {
+		return nil, err
+	}
+	c.Letters, c.Counted = 0, report.Offsets.Counted
+	for _, n := range report.Offsets.Rejected {
+		c.Letters += n
+	}
+	c.Clean = c.Clean && report.Clean
+	c.Memory = max(c.Memory, ran.memory)
+	if c.Letters+c.Counted != c.Topic.Events {
+		return nil, fmt.Errorf("%s: %d counted and %d rejected of %d records", c.Topic.Name, c.Counted, c.Letters, c.Topic.Events)
+	}
+	return &ran, nil
+}
+
+// verify audits a table by the binary under test, which fails where it is not clean.
+func (b *bench) verify(ctx context.Context, t topic, dir, letters string) (audit.Report, error) {
+	var r audit.Report
+	var said strings.Builder
+	cmd := exec.CommandContext(ctx, b.clickstream, "table", "verify", "--quiet", "--output", "json", "--brokers", b.connection.Brokers[0],
+		"--registry", b.registry, "--topic", t.Name, "--format", t.Format, "--table", dir, "--dead-letter-topic", letters)
+	cmd.Stderr = &said
+	out, err := cmd.Output()
+	if err != nil {
+		return r, fmt.Errorf("verify the table of %s: %w: %s%s", t.Name, err, strings.TrimSpace(said.String()), out)
+	}
+	if err := json.Unmarshal(out, &r); err != nil {
+		return r, fmt.Errorf("verify the table of %s: %w", t.Name, err)
+	}
+	return r, nil
+}
+
+// remove deletes a topic, if it is there.
+func (b *bench) remove(ctx context.Context, name string) error {
+	client, err := b.connection.Client()
+	if err != nil {
+		return err
+	}
+	defer client.Close()
+	adm := kadm.NewClient(client)
+	topics, err := adm.ListTopics(ctx)
+	if err != nil || !slices.Contains(topics.Names(), name) {
+		return err
+	}
+	_, err = adm.DeleteTopic(ctx, name)
+	return err
+}
+
+func reportBad(w io.Writer, all []*spoiled) {
+	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	_, _ = fmt.Fprintln(tw, "format\tbad\trun M/s\tof clean\tdead letters\tcounted\tpeak MB\tCPU s/M\tverified\t")
+	for _, c := range all {
+		_, _ = fmt.Fprintf(tw, "%s\t%.0f%%\t%.2f\t%.2f\t%d\t%d\t%d\t%.2f\t%t\t\n",
+			c.Topic.Format, 100*c.Topic.Bad, c.Run/1e6, c.ToClean, c.Letters, c.Counted, c.Memory>>20, c.CPU, c.Clean)
+	}
+	_ = tw.Flush()
+}
