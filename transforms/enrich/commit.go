@@ -39,20 +39,23 @@ func (f *CommitFn) ProcessElement(_ state.Provider, _ int64, m Mark) error {
 	return f.committer.take(m)
 }
 
-// least returns how far all buckets are.
-func least(frontiers map[int64]Frontier) Frontier {
-	all := Frontier{Next: map[int32]int64{}}
+// least returns how far all buckets are. Its time is that of those of which it is known; all tells whether it is of each.
+func least(frontiers map[int64]Frontier) (at Frontier, all bool) {
+	at.Next, all = map[int32]int64{}, true
 	for _, f := range frontiers {
 		for p, next := range f.Next {
-			if had, ok := all.Next[p]; !ok || next < had {
-				all.Next[p] = next
+			if had, ok := at.Next[p]; !ok || next < had {
+				at.Next[p] = next
 			}
 		}
-		if f.Time > 0 && (all.Time == 0 || f.Time < all.Time) {
-			all.Time = f.Time
+		switch {
+		case f.Time == 0:
+			all = false
+		case at.Time == 0 || f.Time < at.Time:
+			at.Time = f.Time
 		}
 	}
-	return all
+	return at, all
 }
 
 // committers are those of this process, by their pipelines.
@@ -61,11 +64,12 @@ var committers = struct {
 	of map[string]*committer
 }{of: map[string]*committer{}}
 
-// committer returns the committer of the pipeline.
+// committer returns the committer of the pipeline. One that has failed, which has ended a bundle, is replaced: the runner
+// tries again.
 func (c Config) committer() (*committer, error) {
 	committers.Lock()
 	defer committers.Unlock()
-	if had := committers.of[c.Pipeline]; had != nil {
+	if had := committers.of[c.Pipeline]; had != nil && had.failure() == nil {
 		return had, nil
 	}
 	opened, err := openCommitter(c)
@@ -88,6 +92,7 @@ type committer struct {
 	frontiers map[int64]Frontier // by bucket
 	moved     bool
 	failed    error
+	closed    bool
 }
 
 func openCommitter(cfg Config) (*committer, error) {
@@ -109,6 +114,12 @@ func (c *committer) take(m Mark) error {
 	return c.failed
 }
 
+func (c *committer) failure() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.failed
+}
+
 func (c *committer) run(ctx context.Context) {
 	defer close(c.done)
 	tick := time.NewTicker(commitInterval)
@@ -126,20 +137,21 @@ func (c *committer) run(ctx context.Context) {
 // commit commits the frontier if it has moved. Once that has failed, it is not tried again.
 func (c *committer) commit(ctx context.Context) {
 	c.mu.Lock()
-	at, due := least(c.frontiers), c.moved && c.failed == nil && len(c.frontiers) == c.config.Buckets
+	at, all := least(c.frontiers)
+	due := c.moved && c.failed == nil && len(c.frontiers) == c.config.Buckets
 	c.moved = false
 	c.mu.Unlock()
 	if !due {
 		return
 	}
-	if err := c.put(ctx, at); err != nil && ctx.Err() == nil {
+	if err := c.put(ctx, at, all); err != nil && ctx.Err() == nil {
 		c.mu.Lock()
 		c.failed = err
 		c.mu.Unlock()
 	}
 }
 
-func (c *committer) put(ctx context.Context, at Frontier) error {
+func (c *committer) put(ctx context.Context, at Frontier, all bool) error {
 	explain := func(err error) error {
 		return c.config.Connection.Explain(err, kafka.Doing{Operation: "Read", Group: c.config.Group, Topic: c.config.Source})
 	}
@@ -152,24 +164,32 @@ func (c *committer) put(ctx context.Context, at Frontier) error {
 	if note.Run != c.config.Pipeline {
 		return c.config.takenOver()
 	}
-	note.Until = max(note.Until, at.Time)
-	p.Next, p.Note = at.Next, note.String()
+	p.Next, p.Note = at.Next, note.reach(at.Time, all).String()
 	if err := kafka.CommitPosition(ctx, admin, p); err != nil {
 		return fmt.Errorf("how far all is written cannot be committed: %w", explain(err))
 	}
 	return nil
 }
 
-// close commits what is not committed, and ends the connections.
+// close commits what is not committed, and ends the connections. It may be called again.
 func (c *committer) close() error {
 	c.stop()
 	<-c.done
+	c.mu.Lock()
+	closed := c.closed
+	c.closed = true
+	c.mu.Unlock()
+	if closed {
+		return nil
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	c.commit(ctx)
 	c.client.Close()
 	committers.Lock()
 	defer committers.Unlock()
-	delete(committers.of, c.config.Pipeline)
+	if committers.of[c.config.Pipeline] == c {
+		delete(committers.of, c.config.Pipeline)
+	}
 	return nil
 }

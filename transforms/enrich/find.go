@@ -70,6 +70,9 @@ func (f *FindFn) OnTimer(ctx context.Context, _ beam.EventTime, sp state.Provide
 	if err != nil {
 		return err
 	}
+	if l.due == 0 {
+		return nil // a runner may come again
+	}
 	passed, rest, err := f.sift(sp, l)
 	if err != nil {
 		return err
@@ -88,7 +91,7 @@ func (f *FindFn) OnTimer(ctx context.Context, _ beam.EventTime, sp state.Provide
 	if err := f.Book.Write(sp, book.Encode()); err != nil {
 		return asked(err)
 	}
-	l.time, l.due = l.due, 0
+	l.time, l.due = max(l.time, l.due), 0
 	if len(rest) > 0 {
 		f.set(tp, l, due(rest))
 	}

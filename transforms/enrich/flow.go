@@ -5,6 +5,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"clickstream/transforms/teardown"
 )
 
 // maxFlow is how many visits may be on their way between the steps of a pipeline in this process. Prism holds them in
@@ -21,7 +23,10 @@ var flows sync.Map // pipeline → *flow
 func flowOf(pipeline string) *flow {
 	f, ok := flows.Load(pipeline)
 	if !ok {
-		f, _ = flows.LoadOrStore(pipeline, &flow{})
+		var had bool
+		if f, had = flows.LoadOrStore(pipeline, &flow{}); !had {
+			_ = teardown.Later(pipeline, func() error { flows.Delete(pipeline); return nil }) // at once, where it has ended
+		}
 	}
 	return f.(*flow)
 }

@@ -28,4 +28,13 @@ func (n Note) String() string {
 	return n.Run + " " + strconv.FormatInt(n.Until, 10)
 }
 
+// reach returns n after sessions were found up to a time: by all buckets, or by those that have found any. The others may
+// need what was found before this run, up to where n was.
+func (n Note) reach(time int64, all bool) Note {
+	if all || n.Until == 0 {
+		n.Until = max(n.Until, time)
+	}
+	return n
+}
+
 func run(note string) string { return ParseNote(note).Run }

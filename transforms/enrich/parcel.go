@@ -12,7 +12,7 @@ import (
 // Parcel is what a reader's bundle holds for one bucket of users.
 type Parcel struct {
 	Reach   map[int32]click.OffsetRange // what the reader read, by partition: the same for all buckets
-	Time    int64                       // about which the clicks of the bundle begin: event time, milliseconds since the epoch
+	Time    int64                       // of the watermark, or of the bundle's first click where that is before: milliseconds since the epoch; 0: not known
 	Ready   []byte                      // visits that need no session
 	Waiting []byte                      // visits that do
 	Low     map[int32]int64             // least offsets of those, by partition
@@ -113,20 +113,31 @@ func (d *decoder) block() []byte {
 	return b
 }
 
+// entries returns how many entries follow, of which each takes so many bytes or more.
+func (d *decoder) entries(least int) int {
+	n, used := binary.Uvarint(d.bytes)
+	if used <= 0 || n > uint64((len(d.bytes)-used)/least) { //nolint:gosec // no less than 0
+		d.failed, d.bytes = true, nil
+		return 0
+	}
+	d.bytes = d.bytes[used:]
+	return int(n) //nolint:gosec // fewer than there are bytes
+}
+
+// Maps grow as they are read: what is said to follow may not.
+
 func (d *decoder) offsets() map[int32]int64 {
-	n := d.length()
-	offsets := make(map[int32]int64, n)
-	for range n {
-		p := int32(d.varint()) //nolint:gosec // it was one
-		offsets[p] = d.varint()
+	offsets := map[int32]int64{}
+	for n := d.entries(2); n > 0 && !d.failed; n-- {
+		p, next := int32(d.varint()), d.varint() //nolint:gosec // it was one
+		offsets[p] = next
 	}
 	return offsets
 }
 
 func (d *decoder) ranges() map[int32]click.OffsetRange {
-	n := d.length()
-	ranges := make(map[int32]click.OffsetRange, n)
-	for range n {
+	ranges := map[int32]click.OffsetRange{}
+	for n := d.entries(3); n > 0 && !d.failed; n-- {
 		p := int32(d.varint()) //nolint:gosec // it was one
 		ranges[p] = click.OffsetRange{First: d.varint(), Next: d.varint()}
 	}

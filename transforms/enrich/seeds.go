@@ -14,13 +14,14 @@ import (
 
 	"clickstream/io/kafka"
 	"clickstream/transforms/sessions"
+	"clickstream/transforms/teardown"
 )
 
-// seeds are the sessions that were found before a pipeline, by bucket. Each process that needs them reads them once.
+// seeds are the sessions that were found before a pipeline. Each process that needs them reads them once, and hands out
+// copies: a bundle that is tried again begins with what the first attempt began with.
 type seeds struct {
-	once  sync.Once
-	books []*sessions.Book
-	err   error
+	mu    sync.Mutex
+	books [][]byte // encoded, by bucket; nil until they are read
 }
 
 var allSeeds sync.Map // pipeline → *seeds
@@ -29,11 +30,21 @@ var allSeeds sync.Map // pipeline → *seeds
 func (c Config) seed(ctx context.Context, bucket int) (*sessions.Book, error) {
 	kept, _ := allSeeds.LoadOrStore(c.Pipeline, &seeds{})
 	s := kept.(*seeds)
-	s.once.Do(func() { s.books, s.err = c.readSeeds(ctx) })
-	if s.err != nil {
-		return nil, fmt.Errorf("look up the sessions that were found before: %w", s.err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.books == nil {
+		books, err := c.readSeeds(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("look up the sessions that were found before: %w", err)
+		}
+		for _, b := range books {
+			s.books = append(s.books, b.Encode())
+		}
+		if err := teardown.Later(c.Pipeline, func() error { allSeeds.Delete(c.Pipeline); return nil }); err != nil {
+			return nil, err
+		}
 	}
-	return s.books[bucket], nil
+	return sessions.Decode(c.Gap, s.books[bucket])
 }
 
 // readSeeds reads the end of the enriched topic.

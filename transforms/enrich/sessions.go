@@ -4,7 +4,6 @@ import (
 	"context"
 	"reflect"
 	"slices"
-	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/graph/mtime"
@@ -72,7 +71,8 @@ func (f *SpreadFn) StartBundle(context.Context, func(beam.EventTime, int64, Parc
 // ProcessElement spreads a batch.
 func (f *SpreadFn) ProcessElement(ctx context.Context, b click.Batch, _ func(beam.EventTime, int64, Parcel)) error {
 	l := &f.load
-	if l.reach == nil {
+	first := l.reach == nil
+	if first {
 		if f.Config.Local {
 			if err := flowOf(f.Config.Pipeline).wait(ctx); err != nil {
 				return err
@@ -85,7 +85,10 @@ func (f *SpreadFn) ProcessElement(ctx context.Context, b click.Batch, _ func(bea
 		r = r.Union(had)
 	}
 	l.reach[b.Partition] = r
-	l.emitted = max(b.Watermark, 0) // clicks are of 2000 or later, and what lies long before 1970, Flink's runner counts wrong
+	at := max(b.Watermark, 0) // clicks are of 2000 or later, and what lies long before 1970, Flink's runner counts wrong
+	if first || at < l.emitted {
+		l.emitted = at
+	}
 	for i := range b.Events {
 		v := b.Visit(i)
 		if l.count == 0 || v.Time < l.time {
@@ -116,23 +119,21 @@ func (c Config) bucket(user string) int {
 	return int(xxhash.Sum64String(user) % uint64(c.Buckets)) //nolint:gosec // less than the buckets
 }
 
-// FinishBundle emits the parcels, at the watermark as it was. Then none holds it where it is not. And none is of a time past a
-// timer that waits for it: Prism would keep the parcel behind that.
+// FinishBundle emits the parcels, at the watermark as it was, the least of the readers'. Then none holds it where it is not.
+// And none is of a time past a timer that waits for it: Prism would keep the parcel behind that.
 func (f *SpreadFn) FinishBundle(_ context.Context, emit func(beam.EventTime, int64, Parcel)) {
 	l := f.load
 	f.load = load{}
 	if l.reach == nil {
 		return
 	}
-	if l.count == 0 {
-		l.time = time.Now().UnixMilli()
-	}
 	if f.Config.Local {
 		flowOf(f.Config.Pipeline).add(l.count)
 	}
+	time := min(l.time, l.emitted)
 	for bucket := range l.parcels {
 		p := l.parcels[bucket]
-		p.Reach, p.Time, p.Due = l.reach, l.time, due(l.times[bucket])
+		p.Reach, p.Time, p.Due = l.reach, time, due(l.times[bucket])
 		emit(mtime.FromMilliseconds(l.emitted), int64(bucket), p)
 	}
 }
