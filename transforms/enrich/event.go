@@ -69,12 +69,17 @@ type encoder struct {
 	value  event
 
 	pages map[string]Page // that were met, by URL
-	bytes int             // of their URLs
+	bytes int             // that they take
 }
 
-// maxPages is how many bytes of URLs are remembered with what they say. Pages repeat, and reading one takes as long as all
-// the rest.
-const maxPages = 16 << 20
+// maxPages is how many bytes the URLs that are remembered may take, with what they say. Pages repeat, and reading one takes
+// as long as all the rest.
+const maxPages = 32 << 20
+
+// weight is about how many bytes p takes in memory, beside the URL it was read from.
+func (p *Page) weight() int {
+	return 256 + len(p.URL) + len(p.Host) + 64*len(p.Campaign)
+}
 
 func newEncoder(topic string, id int32) (*encoder, error) {
 	schema, err := avro.Parse(Schema)
@@ -93,10 +98,11 @@ const (
 // else.
 func (e *encoder) append(b []byte, v *click.Visit, found bool) ([]byte, error) {
 	page := e.page(v.Page)
+	within := (v.Time%day + day) % day
 	e.value = event{
 		EventID: v.ID, UserID: v.User, PageURL: page.URL, Timestamp: v.Time,
 		PageURLRaw: v.Page, PageHost: page.Host, PagePath: page.Path, Campaign: page.Campaign,
-		EventDate: int32(v.Time / day), EventHour: int32(v.Time % day / hour), //nolint:gosec // clicks lie past 2000
+		EventDate: int32((v.Time - within) / day), EventHour: int32(within / hour), //nolint:gosec // in millions of years
 		IngestedAt: v.Timestamp, SourceTopic: e.topic, SourcePartition: v.Partition, SourceOffset: v.Offset,
 	}
 	if v.Session != "" {
@@ -130,14 +136,14 @@ func (e *encoder) page(url string) Page {
 	if p, ok := e.pages[url]; ok {
 		return p
 	}
-	if e.bytes += len(url); e.bytes > maxPages {
-		clear(e.pages)
-		e.bytes = len(url)
-	}
 	url = strings.Clone(url)
 	p := ParsePage(url)
 	if len(p.URL) > click.MaxPageURL { // as a host in ASCII may be longer; a run would reject it
 		p.URL = url
+	}
+	if e.bytes += len(url) + p.weight(); e.bytes > maxPages {
+		clear(e.pages)
+		e.bytes = len(url) + p.weight()
 	}
 	e.pages[url] = p
 	return p
