@@ -8,12 +8,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 
 	"clickstream/pipelines/audit"
 )
@@ -42,26 +42,29 @@ func (b *bench) allBad(ctx context.Context, events int64, file string) error {
 	stamp := stamp()
 	var all []*spoiled
 	for _, format := range []string{"avro", "json"} {
-		var cases []*spoiled
-		for i, fraction := range fractions {
-			t := topic{Name: fmt.Sprintf("bench-bad-%s-%d-%s", format, i, stamp), Format: format, Pages: 1_000, Events: events, Bad: fraction}
-			if err := b.fill(ctx, t); err != nil {
-				return err
-			}
-			cases = append(cases, &spoiled{Topic: t, Clean: true, Runs: b.runs})
-		}
-		if err := b.measureBad(ctx, cases); err != nil {
+		cases, err := b.badOf(ctx, format, stamp, events)
+		if err != nil {
 			return err
-		}
-		for _, c := range cases { // the next ones want their room
-			if err := b.remove(ctx, c.Topic.Name); err != nil {
-				return err
-			}
 		}
 		all = append(all, cases...)
 	}
 	reportBad(os.Stdout, all)
 	return write(file, all)
+}
+
+// badOf measures topics of one format, and removes them: the next ones want their room.
+func (b *bench) badOf(ctx context.Context, format, stamp string, events int64) (cases []*spoiled, err error) {
+	var names []string
+	defer func() { err = errors.Join(err, b.remove(context.WithoutCancel(ctx), names...)) }()
+	for i, fraction := range fractions {
+		t := topic{Name: fmt.Sprintf("bench-bad-%s-%d-%s", format, i, stamp), Format: format, Pages: 1_000, Events: events, Bad: fraction}
+		names = append(names, t.Name)
+		if err := b.fill(ctx, t); err != nil {
+			return nil, err
+		}
+		cases = append(cases, &spoiled{Topic: t, Clean: true, Runs: b.runs})
+	}
+	return cases, b.measureBad(ctx, cases)
 }
 
 // measureBad runs the pipeline over each topic, before each over the first, which is clean. The first turn is the
@@ -144,20 +147,23 @@ func (b *bench) verify(ctx context.Context, t topic, dir, letters string) (audit
 	return r, nil
 }
 
-// remove deletes a topic, if it is there.
-func (b *bench) remove(ctx context.Context, name string) error {
+// remove deletes topics, as far as they are there.
+func (b *bench) remove(ctx context.Context, names ...string) error {
 	client, err := b.connection.Client()
 	if err != nil {
 		return err
 	}
 	defer client.Close()
-	adm := kadm.NewClient(client)
-	topics, err := adm.ListTopics(ctx)
-	if err != nil || !slices.Contains(topics.Names(), name) {
-		return err
+	removed, err := kadm.NewClient(client).DeleteTopics(ctx, names...)
+	if err != nil {
+		return fmt.Errorf("remove topics %v: %w", names, err)
 	}
-	_, err = adm.DeleteTopic(ctx, name)
-	return err
+	for _, r := range removed {
+		if r.Err != nil && !errors.Is(r.Err, kerr.UnknownTopicOrPartition) {
+			return fmt.Errorf("remove topic %s: %w", r.Topic, r.Err)
+		}
+	}
+	return nil
 }
 
 func reportBad(w io.Writer, all []*spoiled) {

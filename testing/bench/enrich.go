@@ -30,8 +30,9 @@ type forwarded struct {
 }
 
 // allEnrich measures enrich with sessions and without, prints that, and writes it to a file if one is named.
-func (b *bench) allEnrich(ctx context.Context, events int64, file string) error {
+func (b *bench) allEnrich(ctx context.Context, events int64, file string) (err error) {
 	t := topic{Name: "bench-enrich-" + stamp(), Format: "avro", Pages: 1_000, Events: events}
+	defer func() { err = errors.Join(err, b.remove(context.WithoutCancel(ctx), t.Name, t.Name+"-dlq")) }()
 	if err := b.fill(ctx, t); err != nil {
 		return err
 	}
@@ -47,7 +48,7 @@ func (b *bench) allEnrich(ctx context.Context, events int64, file string) error 
 		c.Copy, c.Run, c.Ratio, c.CPU = median(c.copies), median(c.rates), median(c.ratios), median(c.cpus)
 	}
 	reportEnrich(os.Stdout, cases)
-	return errors.Join(write(file, cases), b.remove(ctx, t.Name))
+	return write(file, cases)
 }
 
 // measureEnrich runs the bare loop, and enrich. The first turn is the warm-up.

@@ -11,6 +11,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"syscall"
 	"time"
 
 	"clickstream/io/flink"
@@ -54,7 +55,7 @@ func run() error {
 		to          = flag.String("copy", "", "put what -fetch fetches into this topic")
 	)
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	b := &bench{connection: kafka.Connection{Brokers: []string{*brokers}}, registry: *registryURL, clickstream: *clickstream, runs: *runs, out: os.Stderr}
 	switch {
