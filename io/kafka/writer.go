@@ -30,8 +30,8 @@ func (c Connection) recordRetries() int {
 
 // OpenWriter returns a writer to topic that never sends the broker more than maxBytes at once: the topic's
 // max.message.bytes, or 0 for what old brokers take by default. It does not connect.
-func OpenWriter(c Connection, topic string, maxBytes int32) (*Writer, error) {
-	return openWriter(c, topic, Limits{topic: maxBytes})
+func OpenWriter(c Connection, topic string, maxBytes int32, extra ...kgo.Opt) (*Writer, error) {
+	return openWriter(c, topic, Limits{topic: maxBytes}, extra...)
 }
 
 // Limits are the largest batches of records that topics take, in bytes: their max.message.bytes. A topic that is not
