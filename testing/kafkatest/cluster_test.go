@@ -209,6 +209,27 @@ func TestSASLUsers(t *testing.T) {
 	})
 }
 
+func TestPermissionsEndWithTheTest(t *testing.T) {
+	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		c = c.SASL(t)
+		topic := c.Topic(t, 1)
+		acl := kadm.NewACLs().Topics(topic).Allow("User:" + kafkatest.Nobody.Name).AllowHosts("*").
+			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpDescribe)
+		topics := func(t *testing.T) []string {
+			listed, err := kadm.NewClient(as(t, c, kgo.SASL(mechanism("PLAIN", kafkatest.Nobody)))).ListTopics(within(t))
+			require.NoError(t, err)
+			return listed.Names()
+		}
+		t.Run("the one that gives them", func(t *testing.T) {
+			c.Permit(t, acl)
+			assert.Equal(t, []string{topic}, topics(t))
+		})
+		require.EventuallyWithT(t, func(collect *assert.CollectT) {
+			assert.Empty(collect, topics(t))
+		}, 30*time.Second, 100*time.Millisecond, "a broker takes back what it has given")
+	})
+}
+
 func TestToken(t *testing.T) {
 	t.Run(kafkatest.Real, func(t *testing.T) {
 		c := kafkatest.FindReal(t).SASL(t)

@@ -2,6 +2,7 @@ package kafkatest
 
 import (
 	"bytes"
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/base64"
@@ -113,21 +114,38 @@ func refusePlainly(b *embedded.Broker) {
 	})
 }
 
-// permit gives the users of the real cluster what the embedded one gives them. It changes nothing where they have it.
+// permit gives the users of the real cluster what the embedded one gives them. It changes nothing where they have it, and
+// they keep it: other tests on the same cluster go on.
 func (c *Cluster) permit(t *testing.T) {
 	t.Helper()
 	worker := kadm.NewACLs().Topics("*").Groups("*").Allow("User:" + Worker.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
 	watcher := kadm.NewACLs().Topics("*").Allow("User:" + Watcher.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
-	c.Permit(t, worker.Operations(kadm.OpRead, kadm.OpWrite, kadm.OpDescribeConfigs))
-	c.Permit(t, watcher.Operations(kadm.OpDescribe))
+	adm := kadm.NewClient(c.Client(t))
+	grant(t, adm, worker.Operations(kadm.OpRead, kadm.OpWrite, kadm.OpDescribeConfigs))
+	grant(t, adm, watcher.Operations(kadm.OpDescribe))
 }
 
-// Permit gives a user permissions, and waits until the broker knows.
+// Permit gives a user permissions for as long as the test lasts, and waits until the broker knows.
 func (c *Cluster) Permit(t *testing.T, acl *kadm.ACLBuilder) {
+	t.Helper()
+	adm := kadm.NewClient(c.Client(t))
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
+		defer cancel()
+		deleted, err := adm.DeleteACLs(ctx, acl)
+		assert.NoError(t, err)
+		for _, d := range deleted {
+			assert.NoError(t, d.Err)
+		}
+	})
+	grant(t, adm, acl)
+}
+
+// grant makes ACLs, and waits until the broker knows.
+func grant(t *testing.T, adm *kadm.Client, acl *kadm.ACLBuilder) {
 	t.Helper()
 	ctx, cancel := within(t)
 	defer cancel()
-	adm := kadm.NewClient(c.Client(t))
 	created, err := adm.CreateACLs(ctx, acl)
 	require.NoError(t, err)
 	for _, a := range created {
