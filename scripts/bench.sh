@@ -17,9 +17,10 @@
 #   scripts/bench.sh --soak 1h [--backlog EVENTS] [--json FILE] [--plot PREFIX]
 #
 # Or topics of which 1%, 50% or all records are no clicks, beside clean ones, each run audited (--bad). Or enrich, with
-# sessions and without, beside a bare loop that copies the topic (--enrich).
+# sessions and without, beside a bare loop that copies the topic (--enrich). Or how fast dead letters are listed and put
+# back, a hundred thousand and a million of them (--replay).
 #
-#   scripts/bench.sh --bad | --enrich [--events N] [--runs N] [--json FILE]
+#   scripts/bench.sh --bad | --enrich | --replay [--events N] [--runs N] [--json FILE]
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case " $* " in *" --help "* | *" -h "*)

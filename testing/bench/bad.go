@@ -90,9 +90,10 @@ func (b *bench) measureBad(ctx context.Context, cases []*spoiled) error {
 			ratio := 1.0
 			if clean != nil {
 				ratio = clean.wall.Seconds() / ran.wall.Seconds()
+				cases[0].add(clean)
 			}
-			c.rates, c.ratios = append(c.rates, n/ran.wall.Seconds()), append(c.ratios, ratio)
-			c.cpus = append(c.cpus, ran.cpu.Seconds()/n*1e6)
+			c.add(ran)
+			c.ratios = append(c.ratios, ratio)
 			b.say("%s: %.0f%% bad, run %.2f M/s, %.2f of clean, %d MB, %d dead letters\n", c.Topic.Name, 100*c.Topic.Bad, n/ran.wall.Seconds()/1e6, ratio, ran.memory>>20, c.Letters)
 		}
 	}
@@ -100,6 +101,12 @@ func (b *bench) measureBad(ctx context.Context, cases []*spoiled) error {
 		c.Run, c.ToClean, c.CPU = median(c.rates), median(c.ratios), median(c.cpus)
 	}
 	return nil
+}
+
+// add takes note of a run.
+func (s *spoiled) add(p *process) {
+	n := float64(s.Topic.Events)
+	s.rates, s.cpus = append(s.rates, n/p.wall.Seconds()), append(s.cpus, p.cpu.Seconds()/n*1e6)
 }
 
 // audited runs the pipeline over a topic into a new table and a new dead letter topic, and audits them.

@@ -51,6 +51,7 @@ func run() error {
 		plots       = flag.String("plot", "", "draw the figures of -rivals or -soak, too: where, and how their names begin")
 		bad         = flag.Bool("bad", false, "measure, in place of all else, topics with bad records in them")
 		enriching   = flag.Bool("enrich", false, "measure, in place of all else, enrich beside a bare loop that copies the topic")
+		replaying   = flag.Bool("replay", false, "measure, in place of all else, how dead letters are listed and put back: a hundred thousand, and a million")
 		only        = flag.String("fetch", "", "fetch this topic to its end, print how many records that were, and exit")
 		to          = flag.String("copy", "", "put what -fetch fetches into this topic")
 	)
@@ -67,6 +68,8 @@ func run() error {
 		return b.allBad(ctx, *events, *result)
 	case *enriching:
 		return b.allEnrich(ctx, *events, *result)
+	case *replaying:
+		return b.allReplay(ctx, *result)
 	case *rivals:
 		return b.allRivals(ctx, *events, *result, *plots)
 	case *soaking > 0:

@@ -9,8 +9,8 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
-	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -107,6 +107,7 @@ func median(v []float64) float64 {
 type process struct {
 	wall, cpu, first time.Duration
 	memory           int64 // peak resident bytes
+	said             string
 }
 
 // timed runs a command to its end. first is when a Parquet file was first seen below dir, if that is not empty.
@@ -124,11 +125,13 @@ func timed(ctx context.Context, dir, name string, args ...string) (process, erro
 		defer close(watched)
 		tick := time.NewTicker(5 * time.Millisecond)
 		defer tick.Stop()
-		for dir != "" {
-			if files, _ := filepath.Glob(filepath.Join(dir, "window_date=*", "*.parquet")); len(files) > 0 {
-				p.first = time.Since(start)
-				return
+		for {
+			if dir != "" && p.first == 0 {
+				if files, _ := filepath.Glob(filepath.Join(dir, "window_date=*", "*.parquet")); len(files) > 0 {
+					p.first = time.Since(start)
+				}
 			}
+			p.memory = max(p.memory, peak(cmd.Process.Pid))
 			select {
 			case <-done:
 				return
@@ -143,10 +146,24 @@ func timed(ctx context.Context, dir, name string, args ...string) (process, erro
 	if err != nil {
 		return p, fmt.Errorf("%s %s: %w: %s", name, strings.Join(args, " "), err, strings.TrimSpace(out.String()))
 	}
-	usage, _ := cmd.ProcessState.SysUsage().(*syscall.Rusage)
-	p.cpu = cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()
-	p.memory = usage.Maxrss << 10
+	p.cpu, p.said = cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime(), out.String()
 	return p, nil
+}
+
+// peak returns the most resident bytes that a process has had, as Linux tells while it runs; 0 once it has ended. What the
+// system tells of an ended process is no less than its parent had as it started it, and this one fetches topics.
+func peak(pid int) int64 {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0
+	}
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	line, _, _ := strings.Cut(rest, "kB")
+	kilobytes, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
+	if err != nil {
+		return 0 // it is ending
+	}
+	return kilobytes << 10
 }
 
 // total sums up the views of a table.
