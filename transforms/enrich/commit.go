@@ -68,16 +68,24 @@ var committers = struct {
 // tries again.
 func (c Config) committer() (*committer, error) {
 	committers.Lock()
-	defer committers.Unlock()
-	if had := committers.of[c.Pipeline]; had != nil && had.failure() == nil {
-		return had, nil
+	had := committers.of[c.Pipeline]
+	committers.Unlock()
+	if had != nil {
+		if had.failure() == nil {
+			return had, nil
+		}
+		if err := had.close(); err != nil {
+			return nil, err
+		}
 	}
 	opened, err := openCommitter(c)
 	if err != nil {
 		return nil, err
 	}
+	committers.Lock()
 	committers.of[c.Pipeline] = opened
-	return opened, teardown.Later(c.Pipeline, opened.close)
+	committers.Unlock()
+	return opened, teardown.Later(c.Pipeline, opened.close) // which may close it at once
 }
 
 // committer commits once a second how far all buckets are, once each has been heard of and if that has moved: beside the
