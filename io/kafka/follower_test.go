@@ -105,13 +105,15 @@ func TestFollowerSeesThatNothingIsLeft(t *testing.T) {
 		client, err := kafka.OpenFollowerClient(s, a)
 		require.NoError(t, err)
 		defer client.Close()
-		ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
 
 		f := kafka.NewFollower(s, a, time.Now().Add(-time.Hour))
-		require.NoError(t, client.Tend(ctx, f))
+		require.Eventually(t, func() bool {
+			require.NoError(t, client.Tend(ctx, f))
+			return f.Lag() == 4
+		}, 20*time.Second, 50*time.Millisecond, "a busy broker may not say at once where the partition ends")
 		assert.False(t, f.Watermark.Idle(0, time.Now()), "the first record is left")
-		assert.EqualValues(t, 4, f.Lag())
 		_, err = f.Chunk(0, offsets(0))
 		require.NoError(t, err)
 		require.Eventually(t, func() bool {
