@@ -13,6 +13,7 @@ import (
 
 	"clickstream/io/kafka"
 	"clickstream/pipelines/status"
+	"clickstream/transforms/enrich"
 	"clickstream/transforms/progress"
 	"clickstream/transforms/teardown"
 )
@@ -46,8 +47,11 @@ func (p Plan) settle(ctx context.Context) error {
 		return p.awaitEnds(ctx, admin)
 	}
 	// What was written is committed. What held nothing to write was not.
-	at := kafka.Position{Group: p.Enrich.Group, Topic: p.Extent.Topic, Note: p.Pipeline, Next: p.ends()}
-	err = kafka.CommitPosition(ctx, admin, at)
+	at, err := kafka.FetchPosition(ctx, admin, p.Enrich.Group, p.Extent.Topic)
+	if err == nil && enrich.ParseNote(at.Note).Run == p.Pipeline { // else another run goes on, further on maybe
+		at.Next = p.ends()
+		err = kafka.CommitPosition(ctx, admin, at)
+	}
 	if err != nil && !errors.Is(err, context.Canceled) {
 		slog.Warn("the group's offsets were not committed up to the end; all is written", "error", err)
 	}

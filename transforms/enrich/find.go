@@ -45,14 +45,16 @@ func (f *FindFn) ProcessElement(_ context.Context, sp state.Provider, tp timers.
 			return asked(err)
 		}
 		l.wait(p.Low)
-		if l.due == 0 {
-			f.set(tp, l, p.Due)
-		}
 		f.flow(-p.Count)
-	} else if l.due == 0 {
+	}
+	switch {
+	case l.due != 0:
+	case p.Due != 0:
+		f.set(tp, l, p.Due)
+	default:
 		l.time = max(l.time, p.Time)
 	}
-	if len(p.Ready) > 0 || l.due == 0 {
+	if len(p.Ready) > 0 || len(l.low) == 0 {
 		emit(bucket, Found{Ready: p.Ready, Frontier: l.frontier()})
 	}
 	return asked(f.Ledger.Write(sp, l.encode()))

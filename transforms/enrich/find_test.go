@@ -351,3 +351,32 @@ func gaps(all []click.Visit, gap time.Duration) map[string]string {
 	}
 	return of
 }
+
+// TestFindLooksAgain has a timer go off for which nothing waits, as a runner's may: nothing changes, and nothing is told.
+func TestFindLooksAgain(t *testing.T) {
+	cfg := Config{Pipeline: t.Name(), Gap: 30 * time.Minute, Buckets: 1, Begin: map[int32]int64{0: 0}}
+	f, k := newFindFn(cfg), newKeyed()
+	var found []Found
+	emit := func(_ int64, x Found) { found = append(found, x) }
+	v := click.Visit{Event: click.Event{ID: "e", User: "u"}, Page: "/", Time: 100 * minute}
+	p := Parcel{
+		Reach: map[int32]click.OffsetRange{0: {First: 0, Next: 1}}, Time: 90 * minute, Waiting: appendVisit(nil, &v), Low: map[int32]int64{0: 0}, Due: v.Time, Count: 1,
+	}
+	require.NoError(t, f.ProcessElement(t.Context(), k, k, 0, p, emit))
+	assert.Empty(t, found)
+	assert.Equal(t, v.Time, k.due)
+	for range 2 {
+		require.NoError(t, f.OnTimer(t.Context(), 0, k, k, 0, timers.Context{}, emit))
+	}
+	require.Len(t, found, 1)
+	assert.Equal(t, Frontier{map[int32]int64{0: 1}, v.Time}, found[0].Frontier)
+	rejects := Parcel{Reach: map[int32]click.OffsetRange{0: {First: 1, Next: 9}}}
+	require.NoError(t, f.ProcessElement(t.Context(), k, k, 0, rejects, emit))
+	assert.Equal(t, Frontier{map[int32]int64{0: 9}, v.Time}, found[1].Frontier, "what holds no clicks says nothing of their times")
+
+	again := newFindFn(cfg) // a bundle that is tried again, with nothing kept of the first attempt
+	require.NoError(t, again.ProcessElement(t.Context(), newKeyed(), k, 0, p, emit))
+	book, err := cfg.seed(t.Context(), 0)
+	require.NoError(t, err)
+	assert.Zero(t, book.Len(), "it begins with what the first one began with")
+}

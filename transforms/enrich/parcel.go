@@ -16,7 +16,7 @@ type Parcel struct {
 	Ready   []byte                      // visits that need no session
 	Waiting []byte                      // visits that do
 	Low     map[int32]int64             // least offsets of those, by partition
-	Due     int64                       // event time by which nearly all of those are
+	Due     int64                       // event time at which the bucket is to be looked at: by then nearly all of those are; 0: it need not be
 	Count   int                         // of those
 }
 

@@ -134,6 +134,9 @@ func (f *SpreadFn) FinishBundle(_ context.Context, emit func(beam.EventTime, int
 	for bucket := range l.parcels {
 		p := l.parcels[bucket]
 		p.Reach, p.Time, p.Due = l.reach, time, due(l.times[bucket])
+		if p.Count == 0 && time == 0 { // the watermark will tell, once it is known
+			p.Due = l.time
+		}
 		emit(mtime.FromMilliseconds(l.emitted), int64(bucket), p)
 	}
 }
