@@ -56,6 +56,9 @@ func run() error {
 		to          = flag.String("copy", "", "put what -fetch fetches into this topic")
 	)
 	flag.Parse()
+	if *runs < 1 {
+		return fmt.Errorf("-runs is %d: measure at least one", *runs)
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	b := &bench{connection: kafka.Connection{Brokers: []string{*brokers}}, registry: *registryURL, clickstream: *clickstream, runs: *runs, out: os.Stderr}
