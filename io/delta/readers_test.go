@@ -53,7 +53,7 @@ func (v *views) put(t *testing.T, start time.Time, n int, instead string) (name 
 		counts[fmt.Sprintf("/p/%03d-é/with-a-path-that-is-longer-than-statistics-keep", i)] = 2
 	}
 	var data bytes.Buffer
-	_, err := parquet.Write(&data, counts, parquet.Provenance{
+	_, err := parquet.Write(&data, counts, nil, parquet.Provenance{
 		Topic: "t", Window: time.Minute, Start: start, End: start.Add(time.Minute), Shards: 1, Events: events, Version: "test",
 	})
 	require.NoError(t, err)

@@ -20,15 +20,15 @@ const maxForeignRows = 1 << 28
 
 // ReadForeign returns all rows of a file that another program may have written, in the order of a file of ours:
 // by window, then page. Columns are found by their names, in any order, and timestamps may be of any unit that
-// Parquet has. A column that is not there, a row without a value, and a type that is not that of a page view are
+// Parquet has. users says whether rows tell of them. A column that is not there, a row without a value, and a type that is not that of a page view are
 // errors.
-func ReadForeign(r io.ReaderAt, size int64) (views []click.PageView, err error) {
+func ReadForeign(r io.ReaderAt, size int64, users bool) (views []click.PageView, err error) {
 	defer catch(&err)
 	f, err := openFile(r, size, parquet.SkipPageIndex(true))
 	if err != nil {
 		return nil, err
 	}
-	columns, err := foreignColumns(f)
+	columns, err := foreignColumns(f, users)
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +53,7 @@ type foreignColumn struct {
 	place func(*click.PageView, parquet.Value) error
 }
 
-func foreignColumns(f *parquet.File) ([]foreignColumn, error) {
+func foreignColumns(f *parquet.File, users bool) ([]foreignColumn, error) {
 	start, err := instants(f, "window_start", func(v *click.PageView) *time.Time { return &v.WindowStart })
 	if err != nil {
 		return nil, err
@@ -82,7 +82,21 @@ func foreignColumns(f *parquet.File) ([]foreignColumn, error) {
 		}
 		return nil
 	}
-	return []foreignColumn{start, end, url, count}, nil
+	columns := []foreignColumn{start, end, url, count}
+	if users {
+		unique, _, err := leaf(f, "unique_users", parquet.Int64)
+		if err != nil {
+			return nil, err
+		}
+		unique.place = func(v *click.PageView, value parquet.Value) error {
+			if v.UniqueUsers = value.Int64(); v.UniqueUsers < 0 {
+				return fmt.Errorf("unique_users %d is less than none", v.UniqueUsers)
+			}
+			return nil
+		}
+		columns = append(columns, unique)
+	}
+	return columns, nil
 }
 
 // leaf finds a column of one value in each row.

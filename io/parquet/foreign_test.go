@@ -46,7 +46,7 @@ func foreign[T any](t *testing.T, options []pq.WriterOption, rows ...T) ([]click
 	_, err := w.Write(rows)
 	require.NoError(t, err)
 	require.NoError(t, w.Close())
-	return parquet.ReadForeign(bytes.NewReader(file.Bytes()), int64(file.Len()))
+	return parquet.ReadForeign(bytes.NewReader(file.Bytes()), int64(file.Len()), false)
 }
 
 // int96 returns an instant as Spark writes it: nanoseconds of a Julian day.
@@ -83,7 +83,7 @@ func TestReadForeign(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, want, spark)
 	ours := write(t, map[string]int64{"/b": 1, "/a": 4})
-	views, err := parquet.ReadForeign(bytes.NewReader(ours), int64(len(ours)))
+	views, err := parquet.ReadForeign(bytes.NewReader(ours), int64(len(ours)), false)
 	require.NoError(t, err)
 	assert.Len(t, views, 2)
 	none, err := foreign[milliRow](t, nil)
@@ -110,7 +110,7 @@ func TestReadForeignRefusesWhatIsNoPageView(t *testing.T) {
 	require.ErrorContains(t, err, "no column window_start")
 	_, err = foreign(t, []pq.WriterOption{pq.Compression(&pq.Lz4Raw)}, milliRow{at, at, "/", 1})
 	require.ErrorContains(t, err, "write it with zstd or snappy")
-	_, err = parquet.ReadForeign(bytes.NewReader([]byte("no parquet at all")), 17)
+	_, err = parquet.ReadForeign(bytes.NewReader([]byte("no parquet at all")), 17, false)
 	require.ErrorContains(t, err, "no whole parquet file")
 }
 
@@ -128,6 +128,6 @@ func FuzzReadForeign(f *testing.F) {
 	f.Fuzz(func(t *testing.T, i int, b byte) {
 		damaged := bytes.Clone(file.Bytes())
 		damaged[((i%len(damaged))+len(damaged))%len(damaged)] ^= b
-		_, _ = parquet.ReadForeign(bytes.NewReader(damaged), int64(len(damaged)))
+		_, _ = parquet.ReadForeign(bytes.NewReader(damaged), int64(len(damaged)), false)
 	})
 }

@@ -31,7 +31,7 @@ type Provenance struct {
 	Shards  int           // clickstream.shards: how many shards the window is cut into
 	Events  int64         // clickstream.events: the events counted, the sum of view_count where rows tell of all
 
-	click.Steps       // clickstream.dedupe, clickstream.top: those of the table; no such keys where they are not taken
+	click.Steps       // clickstream.dedupe, clickstream.top, clickstream.unique_users: those of the table; no such keys where they are not taken
 	Duplicates  int64 // clickstream.duplicates: of Events, those that rows leave out as counted already, where Dedupe is taken
 
 	// Offsets covers the records that the events were read from, by partition.
@@ -60,7 +60,7 @@ type field struct {
 }
 
 // optional is the keys that a footer may be without.
-var optional = map[string]bool{offsetsKey: true, consumedKey: true, dedupeKey: true, duplicatesKey: true, topKey: true}
+var optional = map[string]bool{offsetsKey: true, consumedKey: true, dedupeKey: true, duplicatesKey: true, topKey: true, usersKey: true}
 
 const (
 	offsetsKey    = "clickstream.offsets"
@@ -68,6 +68,7 @@ const (
 	dedupeKey     = "clickstream.dedupe"
 	duplicatesKey = "clickstream.duplicates"
 	topKey        = "clickstream.top"
+	usersKey      = "clickstream.unique_users"
 )
 
 var fields = []field{
@@ -107,6 +108,16 @@ var fields = []field{
 			return strconv.Itoa(p.Top), nil
 		},
 		func(p *Provenance, s string) (err error) { p.Top, err = strconv.Atoi(s); return err },
+	},
+	{
+		usersKey,
+		func(p *Provenance) (string, error) {
+			if !p.Users {
+				return "", nil
+			}
+			return strconv.FormatBool(p.Users), nil
+		},
+		func(p *Provenance, s string) (err error) { p.Users, err = strconv.ParseBool(s); return err },
 	},
 	{offsetsKey, writeOffsets, readOffsets},
 	{

@@ -43,13 +43,13 @@ func TestProvenanceComesBack(t *testing.T) {
 			views["/"] = p.Events
 		}
 		var file bytes.Buffer
-		written, err := parquet.Write(&file, views, p)
+		written, err := parquet.Write(&file, views, nil, p)
 		require.NoError(t, err)
 		read, err := parquet.ReadProvenance(bytes.NewReader(file.Bytes()), int64(file.Len()))
 		require.NoError(t, err)
 		require.Equal(t, written, read)
 
-		p.Checksum, p.Rows = parquet.Checksum(views), int64(len(views))
+		p.Checksum, p.Rows = parquet.Checksum(views, nil), int64(len(views))
 		require.Equal(t, p, read)
 	})
 }

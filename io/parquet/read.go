@@ -19,9 +19,9 @@ const readAhead = 256
 type Reader struct {
 	Provenance Provenance
 
-	rows *parquet.GenericReader[row]
-	buf  [readAhead]row
-	have []row
+	rows *parquet.GenericReader[usersRow]
+	buf  [readAhead]usersRow
+	have []usersRow
 	end  bool
 }
 
@@ -37,8 +37,12 @@ func NewReader(r io.ReaderAt, size int64) (_ *Reader, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if !parquet.EqualNodes(f.Schema(), schema) {
-		return nil, fmt.Errorf("the parquet file's columns are %s, and must be %s", f.Schema(), schema)
+	of := schema
+	if p.Users {
+		of = usersSchema
+	}
+	if !parquet.EqualNodes(f.Schema(), of) {
+		return nil, fmt.Errorf("the parquet file's columns are %s, and must be %s", f.Schema(), of)
 	}
 	for _, group := range f.Metadata().RowGroups {
 		for _, column := range group.Columns {
@@ -48,7 +52,7 @@ func NewReader(r io.ReaderAt, size int64) (_ *Reader, err error) {
 			}
 		}
 	}
-	return &Reader{Provenance: p, rows: parquet.NewGenericReader[row](f, schema)}, nil
+	return &Reader{Provenance: p, rows: parquet.NewGenericReader[usersRow](f, of)}, nil
 }
 
 // Next returns the next row, or io.EOF after the last one.
@@ -65,6 +69,7 @@ func (r *Reader) Next() (click.PageView, error) {
 		WindowEnd:   time.UnixMicro(next.WindowEnd).UTC(),
 		PageURL:     next.PageURL,
 		ViewCount:   next.ViewCount,
+		UniqueUsers: next.UniqueUsers,
 	}, nil
 }
 

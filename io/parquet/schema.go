@@ -23,12 +23,22 @@ type row struct {
 	ViewCount   int64  `parquet:"view_count,dict"`
 }
 
+// usersRow is a row of a table whose rows tell of users.
+type usersRow struct {
+	WindowStart int64  `parquet:"window_start,timestamp(microsecond:utc),dict"`
+	WindowEnd   int64  `parquet:"window_end,timestamp(microsecond:utc),dict"`
+	PageURL     string `parquet:"page_url,delta"`
+	ViewCount   int64  `parquet:"view_count,dict"`
+	UniqueUsers int64  `parquet:"unique_users,dict"`
+}
+
 // The columns, by their place in a row.
 const (
 	windowStart = iota
 	windowEnd
 	pageURL
 	viewCount
+	uniqueUsers // in a usersRow
 )
 
 const (
@@ -43,14 +53,19 @@ const (
 )
 
 var (
-	schema = parquet.NewSchema("page_views", parquet.SchemaOf(row{}))
-	codec  = &zstd.Codec{Level: zstd.SpeedDefault}
+	schema      = parquet.NewSchema("page_views", parquet.SchemaOf(row{}))
+	usersSchema = parquet.NewSchema("page_views", parquet.SchemaOf(usersRow{}))
+	codec       = &zstd.Codec{Level: zstd.SpeedDefault}
 )
 
 // newWriter returns a writer of one file to w. A writer that is reset to a second file loses the columns'
 // names in it (parquet-go issue 602), so each file has its own.
-func newWriter(w io.Writer) *parquet.GenericWriter[row] {
-	return parquet.NewGenericWriter[row](w, schema,
+func newWriter(w io.Writer, users bool) *parquet.GenericWriter[usersRow] {
+	of := schema
+	if users {
+		of = usersSchema
+	}
+	return parquet.NewGenericWriter[usersRow](w, of,
 		parquet.Compression(codec),
 		parquet.PageBufferSize(pageBuffer),
 		// The page index holds each page's bounds already; those in page headers only cost bytes.

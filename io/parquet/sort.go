@@ -10,6 +10,7 @@ import (
 type pageViews struct {
 	page  string
 	views int64
+	users int64 // where somebody asks
 }
 
 // sorter orders pages bytewise: comparing pages is most of what a large window costs, and pages that begin

@@ -20,7 +20,7 @@ func TestSortIsBytewise(t *testing.T) {
 		}
 		var rows []pageViews
 		for page := range pages {
-			rows = append(rows, pageViews{page, int64(len(page))})
+			rows = append(rows, pageViews{page, int64(len(page)), 0})
 		}
 		want := slices.SortedFunc(slices.Values(rows), compare)
 		new(sorter).sort(rows)

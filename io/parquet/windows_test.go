@@ -15,11 +15,11 @@ import (
 func TestWindowsKeepWhatWasConsumed(t *testing.T) {
 	begun := time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)
 	var file bytes.Buffer
-	w := parquet.NewWriter(&file)
+	w := parquet.NewWriter(&file, false)
 	consumed := []map[int32]int64{nil, {}, {3: 17}}
 	for i, c := range consumed {
 		start := begun.Add(time.Duration(i) * time.Minute)
-		require.NoError(t, w.Add(map[string]int64{"/a": 1}, parquet.Provenance{
+		require.NoError(t, w.Add(map[string]int64{"/a": 1}, nil, parquet.Provenance{
 			Window: time.Minute, Start: start, End: start.Add(time.Minute), Shards: 1, Events: 1, Consumed: c,
 		}))
 	}

@@ -14,15 +14,16 @@ import (
 )
 
 // Write writes to w a whole file with a row for each page of views, sorted by the page's bytes, in the window
-// from p.Start to p.End, with p in its footer. No views make a file of no rows. It returns p with the checksum
+// from p.Start to p.End, with p in its footer. Where p.Users is set, users says how many viewed each page, else it is
+// nil. No views make a file of no rows. It returns p with the checksum
 // and the number of rows, as ReadProvenance finds it.
 //
 // The views must sum up to p.Events less p.Duplicates or, where there are as many pages as p.Top keeps, to no more. Each
 // must be at least one, and the pages be valid UTF-8: anything else is a fault of the program and an error, and nothing is
 // written then. Other errors are those of w.
-func Write(w io.Writer, views map[string]int64, p Provenance) (Provenance, error) {
-	file := NewWriter(w)
-	if err := file.Add(views, p); err != nil {
+func Write(w io.Writer, views, users map[string]int64, p Provenance) (Provenance, error) {
+	file := NewWriter(w, p.Users)
+	if err := file.Add(views, users, p); err != nil {
 		return Provenance{}, err
 	}
 	return file.Close()
@@ -30,19 +31,25 @@ func Write(w io.Writer, views map[string]int64, p Provenance) (Provenance, error
 
 // Writer writes a file of one or more windows of one shard.
 type Writer struct {
-	file    *parquet.GenericWriter[row]
-	group   int // rows of the row group that is being written
+	file    *parquet.GenericWriter[usersRow]
+	users   bool // rows tell of them
+	group   int  // rows of the row group that is being written
 	windows []Provenance
 }
 
-// NewWriter returns a writer of a file to w.
-func NewWriter(w io.Writer) *Writer { return &Writer{file: newWriter(w)} }
+// NewWriter returns a writer of a file to w, whose rows tell of users, or do not.
+func NewWriter(w io.Writer, users bool) *Writer {
+	return &Writer{file: newWriter(w, users), users: users}
+}
 
 // Add writes a window as Write does. Windows come in ascending order.
-func (w *Writer) Add(views map[string]int64, p Provenance) error {
+func (w *Writer) Add(views, users map[string]int64, p Provenance) error {
+	if w.users != p.Users {
+		return fmt.Errorf("the window of %s is counted with %s, unlike others of its file", p.Start.UTC().Format(time.RFC3339), p.Steps)
+	}
 	b := builders.Get().(*builder)
 	defer b.done()
-	if err := b.take(views, &p); err != nil {
+	if err := b.take(views, users, &p); err != nil {
 		return err
 	}
 	if err := b.write(w, &p); err != nil {
@@ -76,18 +83,18 @@ func (w *Writer) Close() (Provenance, error) {
 
 // Checksum returns a sum of the rows that any order of them gives. Two windows of equal events and equal
 // checksum hold the same rows, but for one chance in 2⁶⁴.
-func Checksum(views map[string]int64) uint64 {
+func Checksum(views, users map[string]int64) uint64 {
 	var sum uint64
 	for page, n := range views {
-		sum += rowSum(page, n)
+		sum += rowSum(page, n, users[page])
 	}
 	return sum
 }
 
 // rowSum hashes a row such that sums of it tell rows apart: the finalizer of MurmurHash3 keeps views and page
 // from cancelling out between rows.
-func rowSum(page string, views int64) uint64 {
-	h := xxhash.Sum64String(page) + uint64(views)*0x9e3779b97f4a7c15
+func rowSum(page string, views, users int64) uint64 {
+	h := xxhash.Sum64String(page) + uint64(views)*0x9e3779b97f4a7c15 + uint64(users)*0xd1342543de82ef95
 	h = (h ^ h>>33) * 0xff51afd7ed558ccd
 	h = (h ^ h>>33) * 0xc4ceb9fe1a85ec53
 	return h ^ h>>33
@@ -109,11 +116,11 @@ type builder struct {
 
 var builders = sync.Pool{New: func() any { return new(builder) }}
 
-// maxPooledRows is the most rows whose space a pooled builder keeps: 80 bytes a row.
+// maxPooledRows is the most rows whose space a pooled builder keeps: 100 bytes a row.
 const maxPooledRows = 1 << 18
 
-// take checks views, puts them into b.rows in order, and completes p.
-func (b *builder) take(views map[string]int64, p *Provenance) error {
+// take checks views and users, puts them into b.rows in order, and completes p.
+func (b *builder) take(views, users map[string]int64, p *Provenance) error {
 	b.rows = slices.Grow(b.rows[:0], len(views))
 	var events int64
 	p.Checksum, p.Rows = 0, int64(len(views))
@@ -124,9 +131,13 @@ func (b *builder) take(views map[string]int64, p *Provenance) error {
 		if !utf8.ValidString(page) {
 			return fmt.Errorf("page %.80q in the window of %s is not valid UTF-8", page, p.Start.UTC().Format(time.RFC3339))
 		}
+		u, told := users[page]
+		if told != p.Users || u < 0 {
+			return fmt.Errorf("page %.80q has %d users in the window of %s, which is counted with %s", page, u, p.Start.UTC().Format(time.RFC3339), p.Steps)
+		}
 		events += n
-		p.Checksum += rowSum(page, n)
-		b.rows = append(b.rows, pageViews{page, n})
+		p.Checksum += rowSum(page, n, u)
+		b.rows = append(b.rows, pageViews{page, n, u})
 	}
 	isWhole := p.Top == 0 || len(views) < p.Top
 	if counted := p.Events - p.Duplicates; p.Duplicates < 0 || events > counted || isWhole && events < counted {
@@ -189,6 +200,14 @@ func (b *builder) writeGroup(columns []*parquet.ColumnWriter, rows []pageViews, 
 		}
 		if _, err := columns[viewCount].WriteRowValues(b.values[:n]); err != nil {
 			return err
+		}
+		if p.Users {
+			for i, r := range rows[:n] {
+				b.values[i] = parquet.Int64Value(r.users)
+			}
+			if _, err := columns[uniqueUsers].WriteRowValues(b.values[:n]); err != nil {
+				return err
+			}
 		}
 		rows = rows[n:]
 	}

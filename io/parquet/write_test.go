@@ -64,7 +64,7 @@ func want(views map[string]int64) []click.PageView {
 
 func write(t require.TestingT, views map[string]int64) []byte {
 	var file bytes.Buffer
-	_, err := parquet.Write(&file, views, provenance(views))
+	_, err := parquet.Write(&file, views, nil, provenance(views))
 	require.NoError(t, err)
 	return file.Bytes()
 }
@@ -208,7 +208,7 @@ func TestWriteRefusesFaultsOfTheProgram(t *testing.T) {
 			p := provenance(nil)
 			p.Events = c.events
 			var file bytes.Buffer
-			_, err := parquet.Write(&file, c.views, p)
+			_, err := parquet.Write(&file, c.views, nil, p)
 			require.ErrorContains(t, err, c.says)
 			assert.Contains(t, err.Error(), "2026-11-23T03:35:00Z")
 			assert.Zero(t, file.Len())
@@ -221,12 +221,12 @@ func TestWriteLeavesPagesOut(t *testing.T) {
 	p := provenance(map[string]int64{"/a": 3, "/b": 2, "/c": 1})
 	p.Top = 2
 	var file bytes.Buffer
-	written, err := parquet.Write(&file, map[string]int64{"/a": 3, "/b": 2}, p)
+	written, err := parquet.Write(&file, map[string]int64{"/a": 3, "/b": 2}, nil, p)
 	require.NoError(t, err)
 	assert.EqualValues(t, 6, written.Events)
-	_, err = parquet.Write(io.Discard, map[string]int64{"/a": 3}, p)
+	_, err = parquet.Write(io.Discard, map[string]int64{"/a": 3}, nil, p)
 	require.ErrorContains(t, err, "sum up to 3, its events are 6", "there is room for one more page")
-	_, err = parquet.Write(io.Discard, map[string]int64{"/a": 3, "/b": 4}, p)
+	_, err = parquet.Write(io.Discard, map[string]int64{"/a": 3, "/b": 4}, nil, p)
 	require.ErrorContains(t, err, "sum up to 7, its events are 6")
 }
 
@@ -248,7 +248,7 @@ func TestWriteReturnsErrorsOfTheWriter(t *testing.T) {
 	views := shop(3000)
 	size := len(write(t, views))
 	for room := 0; room < size; room += 97 {
-		_, err := parquet.Write(&full{room}, views, provenance(views))
+		_, err := parquet.Write(&full{room}, views, nil, provenance(views))
 		require.ErrorIs(t, err, errFull, "with room for %d of %d bytes", room, size)
 	}
 	rows, _ := read(t, write(t, views)) // what failed is not seen in what follows
@@ -271,12 +271,12 @@ func TestWriteFromManyGoroutines(t *testing.T) {
 
 func TestChecksumTellsRowsApart(t *testing.T) {
 	views := map[string]int64{"/a": 1, "/b": 2, "/c": 3}
-	same := parquet.Checksum(views)
-	assert.Equal(t, same, parquet.Checksum(maps.Clone(views)))
+	same := parquet.Checksum(views, nil)
+	assert.Equal(t, same, parquet.Checksum(maps.Clone(views), nil))
 	for _, other := range []map[string]int64{
 		{}, {"/a": 2, "/b": 1, "/c": 3}, {"/a": 1, "/b": 2, "/d": 3}, {"/a": 6}, {"/a": 1, "/b": 5}, {"/a": 1, "/b": 2, "/c": 2, "/d": 1},
 	} {
-		assert.NotEqual(t, same, parquet.Checksum(other), "%v", other)
+		assert.NotEqual(t, same, parquet.Checksum(other, nil), "%v", other)
 	}
 	_, p := read(t, write(t, views))
 	assert.Equal(t, same, p.Checksum)
@@ -292,7 +292,7 @@ func BenchmarkWrite(b *testing.B) {
 			size := len(write(b, views))
 			b.ReportAllocs()
 			for b.Loop() {
-				_, err := parquet.Write(io.Discard, views, p)
+				_, err := parquet.Write(io.Discard, views, nil, p)
 				require.NoError(b, err)
 			}
 			b.ReportMetric(float64(size), "file-B")
@@ -303,6 +303,6 @@ func BenchmarkWrite(b *testing.B) {
 func BenchmarkChecksum(b *testing.B) {
 	views := shop(100_000)
 	for b.Loop() {
-		parquet.Checksum(views)
+		parquet.Checksum(views, nil)
 	}
 }

@@ -45,22 +45,28 @@ const (
 	topicIDKey = "clickstream.topic_id" // not there where the brokers gave none
 	windowKey  = "clickstream.window"
 	shardsKey  = "clickstream.shards"
-	dedupeKey  = "clickstream.dedupe" // not there where every click counts
-	topKey     = "clickstream.top"    // not there where all pages are kept
-	begunKey   = "clickstream.begun"  // JSON, offsets by partition
+	dedupeKey  = "clickstream.dedupe"       // not there where every click counts
+	topKey     = "clickstream.top"          // not there where all pages are kept
+	usersKey   = "clickstream.unique_users" // not there where rows do not tell of users
+	begunKey   = "clickstream.begun"        // JSON, offsets by partition
 	versionKey = "clickstream.version"
 )
 
 // dateColumn is the column that the table is partitioned by.
 const dateColumn = "window_date"
 
-// columns are the table's. The last is in the files' folders, and not in the files.
-var columns = []delta.Column{
-	{Name: "window_start", Type: "timestamp"},
-	{Name: "window_end", Type: "timestamp"},
-	{Name: "page_url", Type: "string"},
-	{Name: "view_count", Type: "long"},
-	{Name: dateColumn, Type: "date"},
+// columns returns those of a table. The last is in the files' folders, and not in the files.
+func columns(of click.Steps) []delta.Column {
+	columns := []delta.Column{
+		{Name: "window_start", Type: "timestamp"},
+		{Name: "window_end", Type: "timestamp"},
+		{Name: "page_url", Type: "string"},
+		{Name: "view_count", Type: "long"},
+	}
+	if of.Users {
+		columns = append(columns, delta.Column{Name: "unique_users", Type: "long"})
+	}
+	return append(columns, delta.Column{Name: dateColumn, Type: "date"})
 }
 
 func engine(version string) string { return "clickstream/" + version }
@@ -127,7 +133,7 @@ func newTable(s Settings) delta.Table {
 		panic(err) // integers by integers
 	}
 	table := delta.Table{
-		Name: "page_views_1min", Schema: columns, PartitionColumns: []string{dateColumn},
+		Name: "page_views_1min", Schema: columns(s.Steps), PartitionColumns: []string{dateColumn},
 		Configuration: map[string]string{
 			topicKey: s.Topic, clusterKey: s.Cluster, windowKey: s.Window.String(),
 			shardsKey: strconv.Itoa(s.Shards), begunKey: string(begun), versionKey: s.Version,
@@ -138,6 +144,9 @@ func newTable(s Settings) delta.Table {
 	}
 	if s.Dedupe != "" {
 		table.Configuration[dedupeKey] = s.Dedupe
+	}
+	if s.Users {
+		table.Configuration[usersKey] = "true" // the schema says it, too, which others may change
 	}
 	if s.Top != 0 {
 		table.Configuration[topKey] = strconv.Itoa(s.Top)
@@ -164,7 +173,7 @@ func (t *deltaTable) fits(at *delta.Snapshot) (Metadata, error) {
 // metadata returns what the table is of.
 func (v *deltaView) metadata(at *delta.Snapshot) (Metadata, error) {
 	c := at.Metadata.Configuration
-	m := Metadata{Format: Delta, Steps: click.Steps{Dedupe: c[dedupeKey]}, Topic: c[topicKey], Cluster: c[clusterKey], TopicID: c[topicIDKey], Made: time.UnixMilli(at.Metadata.CreatedTime).UTC(), Version: c[versionKey]}
+	m := Metadata{Format: Delta, Steps: click.Steps{Dedupe: c[dedupeKey], Users: c[usersKey] == "true"}, Topic: c[topicKey], Cluster: c[clusterKey], TopicID: c[topicIDKey], Made: time.UnixMilli(at.Metadata.CreatedTime).UTC(), Version: c[versionKey]}
 	if _, ok := c[topicKey]; !ok {
 		return m, fmt.Errorf("table %s: this Delta table was not made by clickstream: it says nothing of a topic; choose another folder", v.store)
 	}

@@ -128,12 +128,14 @@ func (v *deltaView) tell(ctx context.Context, p piece, m *Metadata) ([]parquet.P
 // toldByRows returns what rows tell of their windows and shards. What they were counted from they do not.
 func toldByRows(rows []click.PageView, m *Metadata) []parquet.Provenance {
 	views, count := map[key]map[string]int64{}, map[key]int64{} // a page may have several rows
+	users := map[key]map[string]int64{}
 	for _, row := range rows {
 		k := key{row.WindowStart.UnixMilli(), int(click.ShardOf(row.PageURL, m.Shards))}
 		if views[k] == nil {
-			views[k] = map[string]int64{}
+			views[k], users[k] = map[string]int64{}, map[string]int64{}
 		}
 		views[k][row.PageURL] += row.ViewCount
+		users[k][row.PageURL] = max(users[k][row.PageURL], row.UniqueUsers)
 		count[k]++
 	}
 	var told []parquet.Provenance
@@ -141,7 +143,7 @@ func toldByRows(rows []click.PageView, m *Metadata) []parquet.Provenance {
 		p := parquet.Provenance{
 			Topic: m.Topic, Cluster: m.Cluster, Window: m.Window, Shard: k.shard, Shards: m.Shards, Steps: m.Steps,
 			Start: time.UnixMilli(k.start).UTC(), End: time.UnixMilli(k.start).UTC().Add(m.Window),
-			Checksum: parquet.Checksum(views[k]), Rows: count[k],
+			Checksum: parquet.Checksum(views[k], users[k]), Rows: count[k],
 		}
 		for _, n := range views[k] {
 			p.Events += n
@@ -169,7 +171,7 @@ func (v *deltaView) foreignRows(ctx context.Context, p piece, m *Metadata) ([]cl
 	if err != nil {
 		return nil, err
 	}
-	rows, err := parquet.ReadForeign(bytes.NewReader(data), int64(len(data)))
+	rows, err := parquet.ReadForeign(bytes.NewReader(data), int64(len(data)), m.Users)
 	if err != nil {
 		return nil, fmt.Errorf("table %s: %s, which another program wrote, holds no page views: %w; remove its rows", v.store, p.object, err)
 	}

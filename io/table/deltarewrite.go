@@ -87,9 +87,12 @@ func (r *shardRewrite) write(ctx context.Context) (*delta.Add, error) {
 		return nil, nil
 	}
 	var data bytes.Buffer
-	file := parquet.NewWriter(&data)
+	file := parquet.NewWriter(&data, r.Users)
 	var b bounds
-	views := map[string]int64{}
+	views, users := map[string]int64{}, map[string]int64(nil)
+	if r.Users {
+		users = map[string]int64{}
+	}
 	var window time.Time
 	flush := func() error {
 		if len(views) == 0 {
@@ -100,10 +103,11 @@ func (r *shardRewrite) write(ctx context.Context) (*delta.Add, error) {
 			return fmt.Errorf("table %s: rows of the window of %s of shard %d lie in a file whose footer does not tell of them; restore it from a copy, or count into another --table", r.store, window.Format(time.RFC3339), r.shard)
 		}
 		delete(r.told, window)
-		b.add(views)
+		b.add(views, users)
 		r.rows += int64(len(views))
-		err := file.Add(views, parquet.Join(told))
+		err := file.Add(views, users, parquet.Join(told))
 		clear(views)
+		clear(users)
 		return err
 	}
 	err := merge(r.sources, func(row click.PageView) error {
@@ -119,13 +123,16 @@ func (r *shardRewrite) write(ctx context.Context) (*delta.Add, error) {
 		had, twice := views[row.PageURL]
 		r.same = r.same && !twice
 		views[row.PageURL] = had + row.ViewCount
+		if users != nil {
+			users[row.PageURL] = max(users[row.PageURL], row.UniqueUsers) // nobody can tell of two rows
+		}
 		return nil
 	})
 	if err = first(err, flush()); err != nil {
 		return nil, err
 	}
 	for _, window := range slices.SortedFunc(maps.Keys(r.told), time.Time.Compare) { // those without a row
-		if err := file.Add(nil, parquet.Join(r.told[window])); err != nil {
+		if err := file.Add(nil, nil, parquet.Join(r.told[window])); err != nil {
 			return nil, err
 		}
 	}
@@ -148,6 +155,9 @@ func (v *deltaView) put(ctx context.Context, n name, data []byte, told *parquet.
 	stats := delta.NewStats(told.Rows).
 		Time("window_start", told.Start, told.End.Add(-window), 0).Time("window_end", told.Start.Add(window), told.End, 0).
 		Text("page_url", b.least, b.greatest, 0).Integer("view_count", b.fewest, b.most, 0)
+	if told.Users {
+		stats.Integer("unique_users", b.fewestUsers, b.mostUsers, 0)
+	}
 	add := &delta.Add{
 		Path: delta.EscapePath(object), PartitionValues: delta.Values{dateColumn: told.Start.UTC().Format(time.DateOnly)},
 		Size: int64(len(data)), ModificationTime: time.Now().UnixMilli(), DataChange: true, Stats: stats.String(), Tags: tags,
@@ -158,19 +168,22 @@ func (v *deltaView) put(ctx context.Context, n name, data []byte, told *parquet.
 	return add, nil
 }
 
-// bounds is the least and the greatest page and number of views of a file.
+// bounds is the least and the greatest page, number of views and number of users of a file.
 type bounds struct {
-	begun           bool
-	least, greatest string
-	fewest, most    int64
+	begun                  bool
+	least, greatest        string
+	fewest, most           int64
+	fewestUsers, mostUsers int64
 }
 
-func (b *bounds) add(views map[string]int64) {
+func (b *bounds) add(views, users map[string]int64) {
 	for page, n := range views {
+		u := users[page]
 		if !b.begun {
-			*b = bounds{true, page, page, n, n}
+			*b = bounds{true, page, page, n, n, u, u}
 			continue
 		}
+		b.fewestUsers, b.mostUsers = min(b.fewestUsers, u), max(b.mostUsers, u)
 		b.least, b.greatest = min(b.least, page), max(b.greatest, page)
 		b.fewest, b.most = min(b.fewest, n), max(b.most, n)
 	}

@@ -125,7 +125,7 @@ func (t *deltaTable) judge(ctx context.Context, at *delta.Snapshot, m *Metadata,
 		switch {
 		case events > u.Events:
 			c.Refused = append(c.Refused, Refusal{u.Start, u.End, u.Shard, events, u.Events})
-		case len(u.held) == 1 && events == u.Events && u.held[0].Rows == int64(len(u.Views)) && u.held[0].Checksum == parquet.Checksum(u.Views) &&
+		case len(u.held) == 1 && events == u.Events && u.held[0].Rows == int64(len(u.Views)) && u.held[0].Checksum == parquet.Checksum(u.Views, u.Users) &&
 			(u.Consumed == nil || t.shows(ctx, m, u)): // a rebuild is to heal a file that is not what the log tells
 			c.Unchanged++
 		default:
@@ -221,13 +221,13 @@ func (t *deltaTable) uploadAll(ctx context.Context, uploads []*upload) error {
 func (t *deltaTable) upload(ctx context.Context, u *upload, encoders chan struct{}) error {
 	var file bytes.Buffer
 	encoders <- struct{}{}
-	from, err := parquet.Write(&file, u.Views, provenance(t.settings, u.Window))
+	from, err := parquet.Write(&file, u.Views, u.Users, provenance(t.settings, u.Window))
 	<-encoders
 	if err != nil {
 		return fmt.Errorf("table %s: %w", t.store, err)
 	}
 	var b bounds
-	b.add(u.Views)
+	b.add(u.Views, u.Users)
 	u.add, err = t.put(ctx, u.name, file.Bytes(), &from, b)
 	return err
 }

@@ -208,7 +208,7 @@ func (t *folder) judge(ch *change, c *Commit) error {
 	case held.events > ch.Events:
 		ch.verdict = refused
 		c.Refused = append(c.Refused, Refusal{ch.Start, ch.End, ch.Shard, held.events, ch.Events})
-	case held.events == ch.Events && held.checksum == parquet.Checksum(ch.Views):
+	case held.events == ch.Events && held.checksum == parquet.Checksum(ch.Views, ch.Users):
 		ch.verdict = unchanged
 		c.Unchanged++
 	}
@@ -256,7 +256,7 @@ func (t *folder) stageOne(ch *change) (err error) {
 func (t *folder) encode(f file, ch *change) (parquet.Provenance, error) {
 	t.encoders <- struct{}{}
 	defer func() { <-t.encoders }()
-	return parquet.Write(f, ch.Views, provenance(t.settings, ch.Window))
+	return parquet.Write(f, ch.Views, ch.Users, provenance(t.settings, ch.Window))
 }
 
 // provenance returns what a file of w says of itself.

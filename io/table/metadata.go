@@ -58,7 +58,7 @@ func (r record) metadata(root string) (Metadata, error) {
 	}
 	return Metadata{
 		Format: Parquet, Topic: r.Topic, Cluster: r.Cluster, TopicID: r.TopicID,
-		Window: window, Shards: r.Shards, Steps: click.Steps{Dedupe: r.Dedupe, Top: r.Top}, Begun: r.Begun, Made: r.Made, Version: r.Version,
+		Window: window, Shards: r.Shards, Steps: click.Steps{Dedupe: r.Dedupe, Users: r.Users, Top: r.Top}, Begun: r.Begun, Made: r.Made, Version: r.Version,
 	}, nil
 }
 

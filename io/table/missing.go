@@ -80,17 +80,18 @@ func (v *deltaView) shows(ctx context.Context, m *Metadata, u *upload) bool {
 	if err != nil {
 		return false
 	}
-	views := map[string]int64{}
+	views, users := map[string]int64{}, map[string]int64{}
 	for {
 		row, err := rows.Next()
 		switch {
 		case errors.Is(err, io.EOF):
-			return rows.Close() == nil && maps.Equal(views, u.Views)
+			return rows.Close() == nil && maps.Equal(views, u.Views) && (u.Users == nil || maps.Equal(users, u.Users))
 		case err != nil:
 			_ = rows.Close() // it is not what it is to be
 			return false
 		case row.WindowStart.Equal(u.Start):
 			views[row.PageURL] += row.ViewCount
+			users[row.PageURL] = row.UniqueUsers
 		}
 	}
 }

@@ -304,3 +304,34 @@ func readWhileWritten(t *testing.T, r *readers.Reader, starts []time.Time) {
 		}
 	}
 }
+
+// TestOthersReadUsers has a table whose rows tell of users, merged in part.
+func TestOthersReadUsers(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "views")
+	opened, err := table.Open(t.Context(), table.Settings{
+		Path: path, Format: table.Delta, Topic: "t", Window: time.Minute, Shards: 1, Steps: click.Steps{Users: true}, Version: "test", Begin: map[int32]int64{0: 0},
+	})
+	require.NoError(t, err)
+	var rows []click.PageView
+	for i := range 90 {
+		start := time.Date(2023, 11, 22, 10, i, 0, 0, time.UTC)
+		w := table.Window{Start: start, End: start.Add(time.Minute), Views: map[string]int64{"/a": 3, "/b": 2}, Users: map[string]int64{"/a": int64(i), "/b": 0}, Events: 5}
+		w.Offsets = map[int32]click.OffsetRange{0: {First: 0, Next: 10}}
+		_, err := opened.Replace(t.Context(), []table.Window{w})
+		require.NoError(t, err)
+		for _, page := range []string{"/a", "/b"} {
+			rows = append(rows, click.PageView{WindowStart: w.Start, WindowEnd: w.End, PageURL: page, ViewCount: w.Views[page], UniqueUsers: w.Users[page]})
+		}
+	}
+	require.NoError(t, opened.Close())
+	for done, err := range table.Compact(t.Context(), path, table.Compaction{Into: time.Hour, Lateness: time.Minute, Version: "test"}) {
+		require.NoError(t, err)
+		assert.Equal(t, 60, done.Files)
+	}
+	view, err := table.View(t.Context(), path)
+	require.NoError(t, err)
+	assert.Equal(t, rows, scan(t, view))
+	readers.Each(t, func(t *testing.T, r *readers.Reader) {
+		assertRead(t, r, path, readers.Query{Users: true}, rows)
+	})
+}

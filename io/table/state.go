@@ -41,6 +41,7 @@ type record struct {
 	Window  string          `json:"window"`
 	Shards  int             `json:"shards"`
 	Dedupe  string          `json:"dedupe,omitempty"`
+	Users   bool            `json:"unique_users,omitempty"`
 	Top     int             `json:"top,omitempty"`
 	Begun   map[int32]int64 `json:"begun"` // offsets by partition
 	Made    time.Time       `json:"made"`
@@ -97,7 +98,7 @@ func readRecord(root string) (record, error) {
 func (t *folder) writeRecord(path string) (err error) {
 	s := t.settings
 	text, err := json.MarshalIndent(record{
-		Topic: s.Topic, Cluster: s.Cluster, TopicID: s.TopicID, Window: s.Window.String(), Shards: s.Shards, Dedupe: s.Dedupe, Top: s.Top,
+		Topic: s.Topic, Cluster: s.Cluster, TopicID: s.TopicID, Window: s.Window.String(), Shards: s.Shards, Dedupe: s.Dedupe, Users: s.Users, Top: s.Top,
 		Begun: s.Begin, Made: time.Now().UTC().Truncate(time.Second), Version: s.Version,
 	}, "", "  ")
 	if err != nil {

@@ -25,6 +25,7 @@ type Window struct {
 	Start, End time.Time
 	Shard      int
 	Views      map[string]int64 // by page, each at least one
+	Users      map[string]int64 // who viewed each page of Views, nearly; nil unless the table's rows tell of them
 	Events     int64            // all that were counted: the sum of Views and Duplicates, unless some pages are left out
 	Duplicates int64            // of Events, those that Views leaves out as counted already
 

@@ -2,6 +2,7 @@ package table
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"strings"
 )
@@ -25,4 +26,5 @@ func (w *Window) KeepTop(n int) {
 	for _, r := range rows[:n] {
 		w.Views[r.page] = r.views
 	}
+	maps.DeleteFunc(w.Users, func(page string, _ int64) bool { return w.Views[page] == 0 })
 }

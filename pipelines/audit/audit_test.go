@@ -262,8 +262,14 @@ func (s *subject) file(seconds int) string {
 	return found[0]
 }
 
-// tamper changes the rows of a window's file by hand, and leaves what its footer says of offsets.
+// tamper changes the views of a window's file by hand, and leaves what its footer says of offsets.
 func (s *subject) tamper(seconds int, change func(views map[string]int64)) {
+	s.Helper()
+	s.tamperUsers(seconds, func(views, _ map[string]int64) { change(views) })
+}
+
+// tamperUsers is tamper, for the users as well.
+func (s *subject) tamperUsers(seconds int, change func(views, users map[string]int64)) {
 	s.Helper()
 	path := s.file(seconds)
 	f, err := os.Open(path)
@@ -273,11 +279,16 @@ func (s *subject) tamper(seconds int, change func(views map[string]int64)) {
 	rows, p, err := parquet.Read(f, info.Size())
 	require.NoError(s, err)
 	require.NoError(s, f.Close())
-	views := map[string]int64{}
-	for _, r := range rows {
-		views[r.PageURL] = r.ViewCount
+	views, users := map[string]int64{}, map[string]int64(nil)
+	if p.Users {
+		users = map[string]int64{}
 	}
-	change(views)
+	for _, r := range rows {
+		if views[r.PageURL] = r.ViewCount; p.Users {
+			users[r.PageURL] = r.UniqueUsers
+		}
+	}
+	change(views, users)
 	events := int64(0)
 	for _, n := range views {
 		events += n
@@ -287,7 +298,7 @@ func (s *subject) tamper(seconds int, change func(views map[string]int64)) {
 	}
 	f, err = os.Create(path)
 	require.NoError(s, err)
-	_, err = parquet.Write(f, views, p)
+	_, err = parquet.Write(f, views, users, p)
 	require.NoError(s, err)
 	require.NoError(s, f.Close())
 }

@@ -243,6 +243,9 @@ func (r *rebuild) count(k shardKey, c *click.Click, partition int32, offset int6
 	} else {
 		n.addOnce(click.KeyOf(c.EventID), c.PageURL)
 	}
+	if r.of.Users {
+		n.meet(c.PageURL, c.UserID)
+	}
 	r.rows += n.rows() - before
 	n.events++
 	at := click.OffsetRange{First: offset, Next: offset + 1}
@@ -381,11 +384,11 @@ func (r *rebuild) changedRows(ctx context.Context, shards []table.Window) int64 
 		if i < 0 {
 			continue // it is not replaced
 		}
-		switch shards[i].Views[row.PageURL] {
-		case row.ViewCount:
-			same++
-		case 0:
+		switch views := shards[i].Views[row.PageURL]; {
+		case views == 0:
 			gone++
+		case views == row.ViewCount && shards[i].Users[row.PageURL] == row.UniqueUsers:
+			same++
 		}
 	}
 	return total - same + gone
@@ -419,7 +422,10 @@ func (r *rebuild) same(ctx context.Context, w table.Window) (bool, error) {
 		if err != nil {
 			return false, err
 		}
-		if int(click.ShardOf(row.PageURL, r.of.Shards)) == w.Shard && w.Views[row.PageURL] != row.ViewCount {
+		if int(click.ShardOf(row.PageURL, r.of.Shards)) != w.Shard {
+			continue
+		}
+		if w.Views[row.PageURL] != row.ViewCount || w.Users[row.PageURL] != row.UniqueUsers {
 			return false, nil
 		}
 	}

@@ -29,9 +29,14 @@ func (n *recount) window(start time.Time, length time.Duration, shard int, consu
 		Start: start, End: start.Add(length), Shard: shard, Views: make(map[string]int64, len(n.pages)), Events: n.events,
 		Offsets: n.offsets, Schemas: slices.Sorted(maps.Keys(n.schemas)), Consumed: consumed,
 	}
+	if n.users != nil {
+		w.Users = make(map[string]int64, len(n.pages))
+	}
 	for i, page := range n.pages {
 		if w.Views[page] = n.views[i]; n.views[i] == 0 { // each of its events counts for a lesser page
 			delete(w.Views, page)
+		} else if w.Users != nil {
+			w.Users[page] = n.usersOf(page)
 		}
 	}
 	if n.once != nil {

@@ -102,6 +102,44 @@ func TestTableOfEventsOnce(t *testing.T) {
 	})
 }
 
+// TestTableOfUsers audits and rebuilds a table whose rows tell of users.
+func TestTableOfUsers(t *testing.T) {
+	each(t, func(t *testing.T, c *kafkatest.Cluster, format string) {
+		s := newSubject(t, c, format, 2)
+		s.kind = table.Parquet
+		for i := range 60 {
+			s.produce(s.event(int32(i%2), fmt.Sprint(i), fmt.Sprint("user-", i%7), fmt.Sprint("/", i%3), at(i)))
+		}
+		s.produce(s.event(0, "end", "", "/", at(900)), s.event(1, "end", "u", "/", at(900)))
+		s.run("--unique-users")
+		s.clean()
+		told := func() (users []int64) {
+			view, err := table.View(t.Context(), s.table)
+			require.NoError(t, err)
+			for row, err := range view.Scan(t.Context(), table.Filter{}) {
+				require.NoError(t, err)
+				users = append(users, row.UniqueUsers)
+			}
+			return users
+		}
+		require.Equal(t, []int64{7, 7, 7, 1}, told())
+
+		s.tamperUsers(0, func(_, users map[string]int64) { users["/1"] = 5 })
+		differs(t, s.verify(), audit.Difference{WindowStart: at(0), PageURL: "/1", Topic: 20, Table: 20, Note: "unique_users is 5, and 7 by the topic"})
+		done, err := s.rebuild(0, 60, "--dry-run")
+		require.NoError(t, err)
+		assert.Equal(t, []int64{7, 5, 7, 1}, told())
+		assert.Equal(t, 1, done.Replaced)
+		_, err = s.rebuild(0, 60)
+		require.NoError(t, err)
+		assert.Equal(t, []int64{7, 7, 7, 1}, told())
+		s.clean()
+		again, err := s.rebuild(0, 60)
+		require.NoError(t, err)
+		assert.Equal(t, 1, again.Unchanged)
+	})
+}
+
 // rows returns the table.
 func (s *subject) rows() map[oracle.Key]int64 {
 	s.Helper()

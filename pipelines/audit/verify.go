@@ -242,6 +242,9 @@ func (v *verification) counted(w *window, i int, offset int64, c *click.Click, l
 // owe adds a click to what w is to show. It is false for a duplicate of one that was added before.
 func (v *verification) owe(w *window, c *click.Click) bool {
 	v.reached(w)
+	if w.steps.Users {
+		w.want.meet(c.PageURL, c.UserID)
+	}
 	if w.steps.Dedupe == "" {
 		w.want.add(c.PageURL, 1)
 		return true

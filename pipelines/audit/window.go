@@ -10,6 +10,7 @@ import (
 
 	"clickstream/io/table"
 	"clickstream/transforms/click"
+	"clickstream/transforms/hyperloglog"
 )
 
 // tally is views by page.
@@ -18,6 +19,7 @@ type tally struct {
 	pages []string
 	views []int64
 	once  map[click.EventKey]int32 // where each event counts once: the page that it counts for
+	users []hyperloglog.Sketch     // who viewed the pages, as far as somebody asks
 }
 
 // add counts views of a page, which may point into a record.
@@ -58,6 +60,25 @@ func (t *tally) addOnce(key click.EventKey, page string) bool {
 	}
 	t.once[key] = at
 	return !ok
+}
+
+// meet takes down that a user, if it is known, viewed a page.
+func (t *tally) meet(page, user string) {
+	at := int(t.place(page))
+	if at >= len(t.users) {
+		t.users = slices.Grow(t.users, len(t.pages)-len(t.users))[:len(t.pages)]
+	}
+	if user != "" {
+		t.users[at].Add(user)
+	}
+}
+
+// usersOf returns how many users viewed a page, nearly.
+func (t *tally) usersOf(page string) int64 {
+	if at, ok := t.index[page]; ok && int(at) < len(t.users) {
+		return t.users[at].Estimate()
+	}
+	return 0
 }
 
 func (t *tally) of(page string) int64 {
@@ -179,17 +200,25 @@ type Difference struct {
 }
 
 // row compares what the table shows of a page with what it is to show.
-func (w *window) row(page string, got int64, twice bool) (Difference, bool) {
+func (w *window) row(page string, got, users int64, twice bool) (Difference, bool) {
 	want := w.want.of(page)
 	d := Difference{WindowStart: instant(w.start), PageURL: page, Topic: want, Table: got}
 	switch {
 	case twice:
 		d.Note = "the row is there twice"
 	case got < want-w.less.of(page) || got > want+w.perhaps.of(page) && !w.gone:
+	case got == want && w.isSure(page) && users != w.want.usersOf(page):
+		d.Note = fmt.Sprintf("unique_users is %d, and %d by the topic", users, w.want.usersOf(page))
 	default:
 		return d, false
 	}
 	return d, true
+}
+
+// isSure tells whether it is known which users viewed a page: not where others may have whose clicks have dead letters, or
+// are gone.
+func (w *window) isSure(page string) bool {
+	return w.steps.Users && !w.gone && w.perhaps.of(page) == 0 && w.less.of(page) == 0
 }
 
 // outcome is what comparing a window's rows showed.
@@ -205,8 +234,8 @@ func (w *window) compare(rows []click.PageView) outcome {
 	w.suppose()
 	var o outcome
 	seen := 0
-	add := func(page string, got int64, twice bool) {
-		d, differs := w.row(page, got, twice)
+	add := func(page string, got, users int64, twice bool) {
+		d, differs := w.row(page, got, users, twice)
 		if differs {
 			o.diffs = append(o.diffs, d)
 		} else {
@@ -214,7 +243,7 @@ func (w *window) compare(rows []click.PageView) outcome {
 		}
 	}
 	for i := 0; i < len(rows); {
-		page, got, n := rows[i].PageURL, int64(0), 0
+		page, users, got, n := rows[i].PageURL, rows[i].UniqueUsers, int64(0), 0
 		for ; i < len(rows) && rows[i].PageURL == page; i++ {
 			got += rows[i].ViewCount
 			n++
@@ -223,7 +252,7 @@ func (w *window) compare(rows []click.PageView) outcome {
 		if _, ok := w.want.index[page]; ok {
 			seen++
 		}
-		add(page, got, n > 1)
+		add(page, got, users, n > 1)
 	}
 	if seen < len(w.want.pages) || w.steps.Top > 0 && len(rows) > w.steps.Top {
 		o.diffs = append(o.diffs, w.unseen(rows)...)
@@ -255,7 +284,7 @@ func (w *window) unseen(rows []click.PageView) (diffs []Difference) {
 		if shown[page] || isFull && before(last, row) {
 			continue
 		}
-		if d, differs := w.row(page, 0, false); differs {
+		if d, differs := w.row(page, 0, 0, false); differs {
 			if isFull {
 				d.Note = fmt.Sprintf("it is one of the top %d", w.steps.Top)
 			}

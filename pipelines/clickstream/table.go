@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -52,22 +53,32 @@ func (c *tableShowCommand) Run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	rows := t.Scan(ctx, table.Filter{Span: table.Span{From: s.From.Time, To: s.To.Time}, Page: s.Page, Limit: s.Limit})
+	of, err := t.Metadata(ctx)
+	if err != nil && !errors.Is(err, table.ErrEmpty) {
+		return err
+	}
 	out := bufio.NewWriter(w)
-	if err := printers[s.Output](out, rows); err != nil {
+	if err := printers[s.Output](out, rows, of.Users); err != nil {
 		return err
 	}
 	return out.Flush()
 }
 
-// printers print rows in each format of --output.
-var printers = map[string]func(io.Writer, iter.Seq2[click.PageView, error]) error{
+// printers print rows in each format of --output. The last argument says whether rows tell of users.
+var printers = map[string]func(io.Writer, iter.Seq2[click.PageView, error], bool) error{
 	"table": printTable, "csv": printCSV, "json": printJSON,
 }
 
 // printTable prints rows for the eye: a page's control characters are escaped, as in Go.
-func printTable(w io.Writer, rows iter.Seq2[click.PageView, error]) error {
-	const line = "%-20s  %-20s  %10s  %s\n"
-	if _, err := fmt.Fprintf(w, line, "WINDOW START", "WINDOW END", "VIEWS", "PAGE"); err != nil {
+func printTable(w io.Writer, rows iter.Seq2[click.PageView, error], users bool) error {
+	line := func(start, end, views, unique, page string) error {
+		if users {
+			views += fmt.Sprintf("  %10s", unique)
+		}
+		_, err := fmt.Fprintf(w, "%-20s  %-20s  %10s  %s\n", start, end, views, page)
+		return err
+	}
+	if err := line("WINDOW START", "WINDOW END", "VIEWS", "USERS", "PAGE"); err != nil {
 		return err
 	}
 	for r, err := range rows {
@@ -78,7 +89,7 @@ func printTable(w io.Writer, rows iter.Seq2[click.PageView, error]) error {
 		if strings.ContainsFunc(page, func(c rune) bool { return !unicode.IsPrint(c) }) {
 			page = strconv.Quote(page)
 		}
-		if _, err := fmt.Fprintf(w, line, r.WindowStart.UTC().Format(time.RFC3339), r.WindowEnd.UTC().Format(time.RFC3339), strconv.FormatInt(r.ViewCount, 10), page); err != nil {
+		if err := line(r.WindowStart.UTC().Format(time.RFC3339), r.WindowEnd.UTC().Format(time.RFC3339), strconv.FormatInt(r.ViewCount, 10), strconv.FormatInt(r.UniqueUsers, 10), page); err != nil {
 			return err
 		}
 	}
@@ -86,16 +97,21 @@ func printTable(w io.Writer, rows iter.Seq2[click.PageView, error]) error {
 }
 
 // printCSV prints rows as RFC 4180 has it, with the columns' names first.
-func printCSV(w io.Writer, rows iter.Seq2[click.PageView, error]) error {
+func printCSV(w io.Writer, rows iter.Seq2[click.PageView, error], users bool) error {
 	out := csv.NewWriter(w)
-	if err := out.Write([]string{"window_start", "window_end", "page_url", "view_count"}); err != nil {
+	columns := 4
+	if users {
+		columns = 5
+	}
+	if err := out.Write([]string{"window_start", "window_end", "page_url", "view_count", "unique_users"}[:columns]); err != nil {
 		return err
 	}
 	for r, err := range rows {
 		if err != nil {
 			return err
 		}
-		if err := out.Write([]string{r.WindowStart.UTC().Format(time.RFC3339), r.WindowEnd.UTC().Format(time.RFC3339), r.PageURL, strconv.FormatInt(r.ViewCount, 10)}); err != nil {
+		values := []string{r.WindowStart.UTC().Format(time.RFC3339), r.WindowEnd.UTC().Format(time.RFC3339), r.PageURL, strconv.FormatInt(r.ViewCount, 10), strconv.FormatInt(r.UniqueUsers, 10)}
+		if err := out.Write(values[:columns]); err != nil {
 			return err
 		}
 	}
@@ -104,19 +120,24 @@ func printCSV(w io.Writer, rows iter.Seq2[click.PageView, error]) error {
 }
 
 // printJSON prints an object a line.
-func printJSON(w io.Writer, rows iter.Seq2[click.PageView, error]) error {
+func printJSON(w io.Writer, rows iter.Seq2[click.PageView, error], users bool) error {
 	out := json.NewEncoder(w)
 	out.SetEscapeHTML(false)
 	for r, err := range rows {
 		if err != nil {
 			return err
 		}
+		var unique *int64
+		if users {
+			unique = &r.UniqueUsers
+		}
 		if err := out.Encode(struct {
 			WindowStart time.Time `json:"window_start"`
 			WindowEnd   time.Time `json:"window_end"`
 			PageURL     string    `json:"page_url"`
 			ViewCount   int64     `json:"view_count"`
-		}{r.WindowStart.UTC(), r.WindowEnd.UTC(), r.PageURL, r.ViewCount}); err != nil {
+			UniqueUsers *int64    `json:"unique_users,omitempty"`
+		}{r.WindowStart.UTC(), r.WindowEnd.UTC(), r.PageURL, r.ViewCount, unique}); err != nil {
 			return err
 		}
 	}

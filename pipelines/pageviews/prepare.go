@@ -45,7 +45,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 		Readers:     s.Readers,
 		Runner:      by,
 		DeadLetters: from.DeadLetters(pipeline),
-		Count:       count.Config{Window: s.Window, AllowedLateness: s.AllowedLateness, Shards: s.Shards, Once: s.Dedupe != ""},
+		Count:       count.Config{Window: s.Window, AllowedLateness: s.AllowedLateness, Shards: s.Shards, Once: s.Dedupe != "", Users: s.UniqueUsers},
 		Read: read.Config{
 			Reader: kafka.ReaderSettings{
 				Connection: from.Connection, Group: s.Group, AllowDataLoss: s.OnDataLoss == "warn",
@@ -53,7 +53,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 			},
 			Decode: read.DecodeSettings{
 				Format: s.Format, Registry: from.Registry,
-				ClockSkew: s.ClockSkew, Window: s.Window, AllowedLateness: s.AllowedLateness, Events: s.Dedupe != "",
+				ClockSkew: s.ClockSkew, Window: s.Window, AllowedLateness: s.AllowedLateness, Events: s.Dedupe != "" || s.UniqueUsers,
 			},
 			Bundle: bundle, Pause: launch.Pause(&s.Job, &s.Input),
 			Whole: launch.Whole(&s.Job, &s.Input),
@@ -61,7 +61,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	}
 	p.Store = store.Config{Pipeline: p.Pipeline, Whole: p.Read.Whole, Table: table.Settings{
 		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: from.Cluster, TopicID: from.Extent.TopicID,
-		Window: s.Window, Shards: s.Shards, Steps: click.Steps{Dedupe: s.Dedupe, Top: s.Top}, Version: version.Own(), Writer: pipeline, Begin: from.Extent.Begin(),
+		Window: s.Window, Shards: s.Shards, Steps: click.Steps{Dedupe: s.Dedupe, Users: s.UniqueUsers, Top: s.Top}, Version: version.Own(), Writer: pipeline, Begin: from.Extent.Begin(),
 	}}
 	if s.Dataflow.DryRun {
 		return p, nil

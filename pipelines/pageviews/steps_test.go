@@ -3,6 +3,7 @@ package pageviews_test
 import (
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"clickstream/io/table"
 	"clickstream/pipelines/pageviews"
 	"clickstream/testing/kafkatest"
 	"clickstream/testing/oracle"
@@ -92,6 +94,49 @@ func TestEventsCountOnce(t *testing.T) {
 				j.settings.Dedupe = ""
 				_, err := pageviews.Prepare(t.Context(), &j.settings)
 				require.ErrorContains(t, err, "with --dedupe event_id, not with no optional step: choose another folder, or name the same options")
+			})
+		})
+	}
+}
+
+// TestUsersAreTold has users come to the pages of a window over restarts, and duplicates among their clicks.
+func TestUsersAreTold(t *testing.T) {
+	t.Parallel()
+	for _, flags := range [][]string{{"--shards", "2"}, {"--dedupe", "event_id", "--top", "2", "--table-format", "parquet"}} {
+		t.Run(flags[0][2:], func(t *testing.T) {
+			kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+				j := newJob(t, c, 2, append([]string{"--format", "json", "--unique-users"}, flags...)...)
+				random := rand.New(rand.NewPCG(1, 1))
+				for i := range 3 {
+					for k := range 300 {
+						user := fmt.Sprint("user-", random.IntN(50)*(i+1))
+						if k%10 == 0 {
+							user = "" // nobody knows who
+						}
+						page := fmt.Sprint("/", random.IntN(2))
+						j.produce(j.event(int32(k%2), event{id: fmt.Sprint(page, i, k/2), user: user, page: page, at: noon.Add(time.Duration(random.IntN(120)) * time.Second)}))
+					}
+					j.run()
+				}
+				want, err := oracle.Count(t.Context(), j.settings.Topic, oracle.Rules{
+					Format: "json", Window: time.Minute, ClockSkew: time.Minute, Once: j.settings.Dedupe != "", Users: true,
+				}, kgo.SeedBrokers(c.Brokers...))
+				require.NoError(t, err)
+				view, err := table.View(t.Context(), j.settings.Table)
+				require.NoError(t, err)
+				rows := 0
+				for row, err := range view.Scan(t.Context(), table.Filter{}) {
+					require.NoError(t, err)
+					key := j.row(row.PageURL, row.WindowStart)
+					assert.Equal(t, want.Views[key], row.ViewCount)
+					assert.EqualValues(t, len(want.Users[key]), row.UniqueUsers, "so few are told exactly")
+					rows++
+				}
+				assert.Equal(t, 4, rows)
+
+				j.settings.UniqueUsers = false
+				_, err = pageviews.Prepare(t.Context(), &j.settings)
+				require.ErrorContains(t, err, "--unique-users")
 			})
 		})
 	}

@@ -22,6 +22,8 @@ type Rules struct {
 
 	// Once has the clicks of one event_id and window count once, for the page that is the least by its bytes.
 	Once bool
+	// Users asks for Counts.Users.
+	Users bool
 
 	// Except leaves records out, valid or not. Whether a click came too late depends on when it was read,
 	// which a topic does not tell: leave out what the dead letters name so. Nil leaves nothing out. It is
@@ -44,8 +46,9 @@ type Key struct {
 // Counts are what a topic holds.
 type Counts struct {
 	Views   map[Key]int64
-	Valid   int64   // duplicates too
-	Invalid []Place // ascending
+	Users   map[Key]map[string]bool // who viewed each page, duplicates too, where Rules.Users asks for it
+	Valid   int64                   // duplicates too
+	Invalid []Place                 // ascending
 }
 
 // Count reads the topic from its start to its ends as they are now, without what transactions have not
@@ -60,7 +63,7 @@ func Count(ctx context.Context, topic string, rules Rules, opts ...kgo.Opt) (*Co
 	schemas := &schemas{registry: rules.Registry}
 	for p, b := range ends {
 		if b.start < b.end {
-			counters[p] = &counter{rules: rules, schemas: schemas, counts: Counts{Views: make(map[Key]int64)}, once: make(map[occurrence]string), end: b.end}
+			counters[p] = &counter{rules: rules, schemas: schemas, counts: Counts{Views: make(map[Key]int64), Users: make(map[Key]map[string]bool)}, once: make(map[occurrence]string), end: b.end}
 			from[p] = kgo.NewOffset().At(b.start)
 		}
 	}
@@ -163,6 +166,9 @@ func (c *counter) add(ctx context.Context, records []*kgo.Record) error {
 		} else {
 			c.counts.Views[Key{start, e.pageURL}]++
 		}
+		if c.rules.Users && e.userID != "" {
+			meet(c.counts.Users, Key{start, e.pageURL}, e.userID)
+		}
 		c.counts.Valid++
 	}
 	return nil
@@ -189,8 +195,15 @@ func note(once map[occurrence]string, o occurrence, page string) {
 	}
 }
 
+func meet(users map[Key]map[string]bool, k Key, user string) {
+	if users[k] == nil {
+		users[k] = map[string]bool{}
+	}
+	users[k][user] = true
+}
+
 func sum(counters map[int32]*counter) *Counts {
-	total := &Counts{Views: make(map[Key]int64)}
+	total := &Counts{Views: make(map[Key]int64), Users: make(map[Key]map[string]bool)}
 	once := make(map[occurrence]string)
 	for _, c := range counters {
 		for o, page := range c.once {
@@ -198,6 +211,11 @@ func sum(counters map[int32]*counter) *Counts {
 		}
 		for k, n := range c.counts.Views {
 			total.Views[k] += n
+		}
+		for k, users := range c.counts.Users {
+			for user := range users {
+				meet(total.Users, k, user)
+			}
 		}
 		total.Valid += c.counts.Valid
 		total.Invalid = append(total.Invalid, c.counts.Invalid...)

@@ -90,6 +90,7 @@ type Query struct {
 	Date     string    // window_date
 	Page     string    // page_url
 	Least    int64     // view_count at least
+	Users    bool      // unique_users as well, which the table has
 }
 
 // Of returns the rows that a query asks for, in their order.
@@ -121,6 +122,9 @@ func (r *Reader) Read(table string, q Query) ([]click.PageView, error) {
 	}
 	if q.Least != 0 {
 		said["least"] = q.Least
+	}
+	if q.Users {
+		said["users"] = true
 	}
 	var found []row
 	if err := r.do("read", said, &found); err != nil {
@@ -233,6 +237,13 @@ func (r *row) UnmarshalJSON(text []byte) error {
 	n := len(columns)
 	if err := json.Unmarshal(text, &columns); err != nil {
 		return err
+	}
+	if len(columns) == n+1 {
+		users, isNumber := columns[n].(float64)
+		if !isNumber {
+			return fmt.Errorf("unique_users is %v", columns[n])
+		}
+		r.view.UniqueUsers, columns = int64(users), columns[:n]
 	}
 	if len(columns) != n {
 		return errors.New("a row of other columns")

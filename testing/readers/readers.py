@@ -2,7 +2,8 @@
 does what it is told, a line of JSON from stdin each: {"do": method, its arguments…}. To each it answers a line,
 {"answer": …} or {"error": text}. It ends when stdin does.
 
-Rows are [window_start, window_end, page_url, view_count, window_date], times in microseconds since 1970.
+Rows are [window_start, window_end, page_url, view_count, window_date], times in microseconds since 1970, and
+unique_users behind them where it is asked for.
 """
 import datetime
 import glob
@@ -48,7 +49,7 @@ class DeltaRS:
         import pyarrow.dataset
         self.deltalake, self.pyarrow, self.field = deltalake, pyarrow, pyarrow.dataset.field
 
-    def read(self, table, version=None, start=None, end=None, date=None, page=None, least=None):
+    def read(self, table, version=None, start=None, end=None, date=None, page=None, least=None, users=False):
         wanted = []
         if start is not None:
             wanted.append(self.field("window_start") >= moment(start))
@@ -67,7 +68,8 @@ class DeltaRS:
         found = opened.to_pyarrow_dataset().to_table(filter=every)
         micros = [found[name].cast("int64").to_pylist() for name in ("window_start", "window_end")]
         dates = [str(d) for d in found["window_date"].to_pylist()]
-        return list(zip(*micros, found["page_url"].to_pylist(), found["view_count"].to_pylist(), dates))
+        more = [found["unique_users"].to_pylist()] if users else []
+        return list(zip(*micros, found["page_url"].to_pylist(), found["view_count"].to_pylist(), dates, *more))
 
     def about(self, table):
         opened = self.deltalake.DeltaTable(table)
@@ -98,7 +100,7 @@ class DuckDB:
         [extension] = glob.glob(os.path.dirname(duckdb_extension_delta.__file__) + "/extensions/*/delta.duckdb_extension")
         self.connection.execute(f"LOAD '{extension}'")
 
-    def read(self, table, version=None, start=None, end=None, date=None, page=None, least=None):
+    def read(self, table, version=None, start=None, end=None, date=None, page=None, least=None, users=False):
         at = "" if version is None else f", version => {version}"
         chosen = conditions(lambda text: f"TIMESTAMPTZ '{text}+00'", start, end, date, least)
         values = []
@@ -107,7 +109,7 @@ class DuckDB:
             values.append(page)
         return self.connection.execute(
             "SELECT epoch_us(window_start), epoch_us(window_end), page_url, view_count, window_date::VARCHAR"
-            f" FROM delta_scan('{table}'{at}) WHERE {chosen}", values).fetchall()
+            + (", unique_users" if users else "") + f" FROM delta_scan('{table}'{at}) WHERE {chosen}", values).fetchall()
 
 
 class Spark:
@@ -146,7 +148,7 @@ class Spark:
         self.session = builder.getOrCreate()
         self.session.sparkContext.setLogLevel("ERROR")
 
-    def read(self, table, version=None, start=None, end=None, date=None, page=None, least=None):
+    def read(self, table, version=None, start=None, end=None, date=None, page=None, least=None, users=False):
         reader = self.session.read.format("delta")
         if version is not None:
             reader = reader.option("versionAsOf", version)
@@ -155,7 +157,7 @@ class Spark:
         if page is not None:
             rows = rows.where(rows.page_url == page)
         return [list(row) for row in rows.selectExpr(
-            "unix_micros(window_start)", "unix_micros(window_end)", "page_url", "view_count", "CAST(window_date AS STRING)").collect()]
+            "unix_micros(window_start)", "unix_micros(window_end)", "page_url", "view_count", "CAST(window_date AS STRING)", *(["unique_users"] if users else [])).collect()]
 
     def append(self, table, rows):
         schema = self.session.read.format("delta").load(table).schema

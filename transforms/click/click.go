@@ -103,6 +103,7 @@ type PageView struct {
 	WindowEnd   time.Time
 	PageURL     string
 	ViewCount   int64
+	UniqueUsers int64 // estimated, where Steps.Users is taken; else 0
 }
 
 // OffsetRange is the offsets of a partition from First up to, and without, Next.

@@ -9,6 +9,7 @@ import (
 // the same ones: windows that were counted in other ways must not stand side by side.
 type Steps struct {
 	Dedupe string // EventID: of a window's clicks with one event_id, the one whose page is the least counts; empty: all
+	Users  bool   // a row says how many users viewed its page, nearly: see transforms/hyperloglog
 	Top    int    // a window keeps its so many most viewed pages, the lesser by its bytes before one with as many; 0: all
 }
 
@@ -20,6 +21,9 @@ func (s Steps) String() string {
 	var options []string
 	if s.Dedupe != "" {
 		options = append(options, "--dedupe "+s.Dedupe)
+	}
+	if s.Users {
+		options = append(options, "--unique-users")
 	}
 	if s.Top != 0 {
 		options = append(options, fmt.Sprintf("--top %d", s.Top))

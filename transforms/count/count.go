@@ -20,6 +20,7 @@ type Config struct {
 	Window          time.Duration // fixed windows of this size, aligned to the epoch
 	AllowedLateness time.Duration // how long past its end, in event time, a window is counted anew
 	Shards          int           // parts that each window's pages are spread over
+	Users           bool          // each page tells how many users viewed it; it takes batches that tell of events
 	Once            bool          // an event counts once in a window; it takes batches that tell of events, and one shard
 }
 
@@ -38,7 +39,7 @@ func init() {
 // open, and the pages of each bundle.
 func PerPage(s beam.Scope, cfg Config, batches beam.PCollection) beam.PCollection {
 	s = s.Scope("count.PerPage")
-	partial := beam.ParDo(s, &PartialFn{SizeMillis: cfg.Window.Milliseconds(), Shards: cfg.Shards, Once: cfg.Once}, batches)
+	partial := beam.ParDo(s, &PartialFn{SizeMillis: cfg.Window.Milliseconds(), Shards: cfg.Shards, Once: cfg.Once, Users: cfg.Users}, batches)
 	return Combined(s, cfg, partial)
 }
 
@@ -56,12 +57,13 @@ type PartialFn struct {
 	SizeMillis int64
 	Shards     int
 	Once       bool
+	Users      bool
 
 	partial *Partial
 }
 
 // Setup makes the counters.
-func (f *PartialFn) Setup() { f.partial = NewPartial(f.SizeMillis, f.Shards, f.Once) }
+func (f *PartialFn) Setup() { f.partial = NewPartial(f.SizeMillis, f.Shards, f.Once, f.Users) }
 
 // StartBundle forgets what a bundle that failed has counted.
 func (f *PartialFn) StartBundle(func(beam.EventTime, int64, Counts)) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"clickstream/transforms/click"
+	"clickstream/transforms/hyperloglog"
 )
 
 // Counts is page views of one window and shard, whole or a part, and where they came from. Each page stands
@@ -20,8 +21,9 @@ type Counts struct {
 	Offsets map[int32]click.OffsetRange // by partition: offsets that cover the events
 	Schemas []int32                     // ids of the schemas that they were written with, ascending
 
-	once  []run          // the events; nil where every click counts
-	index map[string]int // where a page stands; made by the first merge
+	users []hyperloglog.Sketch // who viewed each page; nil where nobody asks
+	once  []run                // the events; nil where every click counts
+	index map[string]int       // where a page stands; made by the first merge
 }
 
 // Merge adds o's counts to c's. Neither may be used by anyone else; o's pages are kept.
@@ -46,11 +48,13 @@ func (c *Counts) mergeViews(o Counts) {
 	for i, p := range o.Pages {
 		if at, ok := c.index[p]; ok {
 			c.Views[at] += o.Views[i]
+			c.mergeUsers(at, &o, i)
 			continue
 		}
 		c.index[p] = len(c.Pages)
 		c.Pages = append(c.Pages, p)
 		c.Views = append(c.Views, o.Views[i])
+		c.takeUsers(&o, i)
 	}
 }
 
@@ -62,11 +66,28 @@ func (c *Counts) mergeOnce(o Counts) {
 			at = len(c.Pages)
 			c.index[p] = at
 			c.Pages = append(c.Pages, p)
+			c.takeUsers(&o, i)
+		} else {
+			c.mergeUsers(at, &o, i)
 		}
 		places[i] = int32(at) //nolint:gosec // a window has fewer pages
 	}
 	for _, r := range o.once {
 		c.once = append(c.once, r.moved(places))
+	}
+}
+
+// mergeUsers adds who viewed o's page i to who viewed c's page at.
+func (c *Counts) mergeUsers(at int, o *Counts, i int) {
+	if o.users != nil {
+		c.users[at].Merge(&o.users[i])
+	}
+}
+
+// takeUsers appends who viewed o's page i, which is c's last.
+func (c *Counts) takeUsers(o *Counts, i int) {
+	if o.users != nil {
+		c.users = append(c.users, o.users[i])
 	}
 }
 
@@ -93,7 +114,8 @@ func union(a, b []int32) []int32 {
 }
 
 // Encode writes: the number of pages; their lengths and bytes; their views; the offset ranges; the schema ids; and, where
-// views do not tell of all events, how many events there are, and the records of those that count once with their number.
+// views do not tell of all, how many events there are, the records of those that count once with their number, and, where
+// somebody asks who viewed the pages, a sketch of each.
 // Every number is a varint, but for those in records. A coder of its own, since the generic one costs as much as all the rest.
 func Encode(c Counts) []byte {
 	size := 4 * binary.MaxVarintLen64
@@ -128,11 +150,15 @@ func Encode(c Counts) []byte {
 	for _, id := range c.Schemas {
 		b = binary.AppendUvarint(b, uint64(id))
 	}
-	if c.once == nil && c.Events == counted {
+	if c.once == nil && c.users == nil && c.Events == counted {
 		return b
 	}
 	b = binary.AppendUvarint(b, uint64(c.Events))
-	return c.appendOnce(b)
+	b = c.appendOnce(b)
+	for i := range c.users {
+		b = c.users[i].Append(b)
+	}
+	return b
 }
 
 // appendOnce appends the events that count once.
@@ -177,11 +203,29 @@ func Decode(b []byte) (Counts, error) {
 		if c.once != nil {
 			c.Views = nil
 		}
+		if len(d.text) > 0 {
+			c.users = d.users(len(c.Pages))
+		}
 	}
 	if d.failed || len(d.text) > 0 {
 		return Counts{}, errEncoding
 	}
 	return c, nil
+}
+
+// users reads the sketches of so many pages.
+func (d *decoder) users(pages int) []hyperloglog.Sketch {
+	users, rest := make([]hyperloglog.Sketch, pages), []byte(d.text)
+	d.text = ""
+	for i := range users {
+		var err error
+		if users[i], rest, err = hyperloglog.Read(rest); err != nil {
+			d.failed = true
+			return nil
+		}
+	}
+	d.failed = d.failed || len(rest) > 0
+	return users
 }
 
 // run reads the records of events of so many pages. They share the text.

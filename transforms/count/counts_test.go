@@ -46,6 +46,9 @@ func TestDecodeRefusesRecordsOutOfOrder(t *testing.T) {
 func FuzzDecode(f *testing.F) {
 	f.Add(Encode(Counts{Pages: []string{"/a", "/b"}, Views: []int64{300, 2}, Offsets: map[int32]click.OffsetRange{1: {First: 2, Next: 3}}, Schemas: []int32{4}}))
 	f.Add(Encode(Counts{Pages: []string{"/a", "/b"}, Events: 3, once: []run{newRun([]event{{1, 2, 1}, {1, 3, 0}})}}))
+	p := NewPartial(minute, 1, false, true)
+	p.Add(click.Batch{Pages: []string{"/"}, Times: []int64{0}, Events: []click.Event{{User: "u"}}, Next: 1})
+	p.Take(func(_ int64, _ int32, c Counts) { f.Add(Encode(c)) })
 	f.Add([]byte{})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, b []byte) {

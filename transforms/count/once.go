@@ -180,9 +180,18 @@ func (c Counts) Settle() Counts {
 		if n > 0 { // else each of its events is of another page as well, which is less
 			settled.Pages = append(settled.Pages, strings.Clone(c.Pages[i])) // it shares the events' memory
 			settled.Views = append(settled.Views, n)
+			settled.takeUsers(&c, i)
 		}
 	}
 	return settled
+}
+
+// Users returns how many users viewed the page that stands at i, nearly; 0 where nobody asked.
+func (c *Counts) Users(i int) int64 {
+	if c.users == nil {
+		return 0
+	}
+	return c.users[i].Estimate()
 }
 
 // Duplicates returns how many of the events were counted already, and are in no row.

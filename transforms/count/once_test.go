@@ -65,7 +65,7 @@ func TestOnceInAnyPartsEqualsALoop(t *testing.T) {
 		}), 1, 60).Draw(t, "views")
 		parts := map[int64][]Counts{}
 		for _, bundle := range deal(t, views, "bundles") {
-			p := NewPartial(minute, 1, true)
+			p := NewPartial(minute, 1, true, false)
 			for _, batch := range deal(t, bundle, "batches") {
 				p.Add(batchOfViews(batch))
 			}
@@ -108,7 +108,7 @@ func deal[T any](t *rapid.T, s []T, label string) [][]T {
 
 // TestManyDuplicatesInABundle has more clicks in a bundle than are noted before it is looked for duplicates.
 func TestManyDuplicatesInABundle(t *testing.T) {
-	p := NewPartial(minute, 1, true)
+	p := NewPartial(minute, 1, true, false)
 	random := rand.New(rand.NewPCG(1, 2))
 	for range 50 {
 		var views []view
@@ -130,7 +130,7 @@ func TestManyDuplicatesInABundle(t *testing.T) {
 // parts returns n different events in so many encoded counts of one window, as as many bundles would leave them.
 func encodedParts(n, parts int) (encoded [][]byte) {
 	for part := range parts {
-		p := NewPartial(minute, 1, true)
+		p := NewPartial(minute, 1, true, false)
 		var views []view
 		for i := range n / parts {
 			views = append(views, view{id: fmt.Sprintf("event-%d-%d", part, i), page: fmt.Sprint("https://shop.example/products/", i%1000)})

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"clickstream/transforms/click"
+	"clickstream/transforms/hyperloglog"
 )
 
 // Partial counts clicks per window and page in memory, until Take hands the counts over.
@@ -14,6 +15,7 @@ type Partial struct {
 	size   int64 // of a window, milliseconds
 	shards int
 	once   bool
+	users  bool
 
 	dictionary map[string]int32 // page → its number
 	pages      []string
@@ -30,15 +32,16 @@ type tally struct {
 	schemas []int32
 	events  []event // where each counts once; those before unique are, and in order
 	unique  int
+	users   map[int32]*hyperloglog.Sketch // by page number, where somebody asks
 }
 
 // maxDictionary is how many pages are remembered from one bundle to the next.
 const maxDictionary = 1 << 18
 
 // NewPartial returns an empty partial count in windows of size milliseconds and the given number of shards. once is
-// Config.Once.
-func NewPartial(size int64, shards int, once bool) *Partial {
-	return &Partial{size: size, shards: shards, once: once, dictionary: map[string]int32{}, windows: map[int64]*tally{}}
+// Config.Once, and users Config.Users.
+func NewPartial(size int64, shards int, once, users bool) *Partial {
+	return &Partial{size: size, shards: shards, once: once, users: users, dictionary: map[string]int32{}, windows: map[int64]*tally{}}
 }
 
 // Add counts the clicks of b.
@@ -67,6 +70,29 @@ func (p *Partial) Add(b click.Batch) {
 	}
 	if p.once {
 		p.note(b)
+	}
+	if p.users {
+		p.meet(b)
+	}
+}
+
+// meet takes down the users of b, whose pages are counted. It is a loop of its own as note is.
+func (p *Partial) meet(b click.Batch) {
+	for i, page := range b.Pages {
+		user := b.Events[i].User
+		if user == "" {
+			continue
+		}
+		t, id := p.windows[windowStart(b.Times[i], p.size)], p.dictionary[page]
+		s := t.users[id]
+		if s == nil {
+			if t.users == nil {
+				t.users = map[int32]*hyperloglog.Sketch{}
+			}
+			s = &hyperloglog.Sketch{}
+			t.users[id] = s
+		}
+		s.Add(user)
 	}
 }
 
@@ -152,7 +178,7 @@ func (p *Partial) Take(f func(start int64, shard int32, c Counts)) {
 	}
 	clear(p.windows)
 	if len(p.pages) > maxDictionary {
-		*p = *NewPartial(p.size, p.shards, p.once)
+		*p = *NewPartial(p.size, p.shards, p.once, p.users)
 	}
 }
 
@@ -173,6 +199,13 @@ func (p *Partial) split(t *tally) []Counts {
 		c.Pages = append(c.Pages, p.pages[id])
 		c.Views = append(c.Views, t.views[id])
 		c.Events += t.views[id]
+		if p.users {
+			var s hyperloglog.Sketch
+			if had := t.users[id]; had != nil {
+				s = *had
+			}
+			c.users = append(c.users, s)
+		}
 	}
 	if p.once {
 		p.keepOnce(t, &split[0])
@@ -204,6 +237,7 @@ func (p *Partial) release(t *tally) {
 		t.views[id] = 0
 	}
 	t.touched, t.schemas = t.touched[:0], nil
+	t.users = nil
 	t.events, t.unique = nil, 0 // more of them than of pages, by far
 	p.spare = append(p.spare, t)
 }

@@ -55,7 +55,7 @@ func TestCountingInAnyPartsEqualsALoop(t *testing.T) {
 
 		parts := map[int64]map[int32][]Counts{}
 		for _, bundle := range split(t, events, "bundles") {
-			p := NewPartial(minute, shards, false)
+			p := NewPartial(minute, shards, false, false)
 			for k, batch := range split(t, bundle, "batches") {
 				p.Add(batchOf(int32(k), batch))
 			}
@@ -122,7 +122,7 @@ func mergeInAnyGrouping(t *rapid.T, counts []Counts) Counts {
 }
 
 func TestPartialIsEmptyAfterTake(t *testing.T) {
-	p := NewPartial(minute, 1, false)
+	p := NewPartial(minute, 1, false, false)
 	p.Add(batchOf(0, []pageAt{{"/a", 0}, {"/b", minute}}))
 	p.Take(func(int64, int32, Counts) {})
 	p.Take(func(int64, int32, Counts) { t.Error("counts were taken twice") })
@@ -136,7 +136,7 @@ func TestPartialIsEmptyAfterTake(t *testing.T) {
 }
 
 func TestPartialForgetsALargeDictionary(t *testing.T) {
-	p := NewPartial(minute, 1, false)
+	p := NewPartial(minute, 1, false, false)
 	for i := range maxDictionary + 1 {
 		p.Add(batchOf(0, []pageAt{{fmt.Sprint("/", i), 0}}))
 	}
@@ -153,7 +153,7 @@ func TestWindowStart(t *testing.T) {
 }
 
 func TestOffsetsCoverTheBatches(t *testing.T) {
-	p := NewPartial(minute, 1, false)
+	p := NewPartial(minute, 1, false, false)
 	for _, b := range []click.Batch{
 		{Partition: 3, First: 10, Next: 20, Pages: []string{"/"}, Times: []int64{0}, Schemas: []int32{7}},
 		{Partition: 3, First: 20, Next: 25, Pages: []string{"/"}, Times: []int64{0}, Schemas: []int32{2, 7}},
@@ -182,7 +182,7 @@ func BenchmarkPartial(b *testing.B) {
 				batch.Pages = append(batch.Pages, fmt.Sprintf("/products/%08d/reviews", zipf.Uint64()))
 				batch.Times = append(batch.Times, int64(i)*5*minute/n)
 			}
-			p := NewPartial(minute, 1, false)
+			p := NewPartial(minute, 1, false, false)
 			b.ReportAllocs()
 			for b.Loop() {
 				p.Add(batch)

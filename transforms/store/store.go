@@ -88,9 +88,16 @@ func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64
 	for i, p := range c.Pages {
 		views[p] = c.Views[i]
 	}
+	var users map[string]int64
+	if f.Config.Table.Users {
+		users = make(map[string]int64, len(c.Pages))
+		for i, p := range c.Pages {
+			users[p] = c.Users(i)
+		}
+	}
 	content := table.Window{
 		Start: toTime(in.Start), End: toTime(in.End), Shard: int(shard),
-		Views: views, Events: c.Events, Duplicates: c.Duplicates(), Offsets: c.Offsets, Schemas: c.Schemas,
+		Views: views, Users: users, Events: c.Events, Duplicates: c.Duplicates(), Offsets: c.Offsets, Schemas: c.Schemas,
 	}
 	content.KeepTop(f.Config.Table.Top)
 	f.windows[k] = content
