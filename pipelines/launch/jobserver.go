@@ -108,9 +108,7 @@ func (s JobServer) Run(ctx context.Context, name string, p *beam.Pipeline) error
 	j := job{name: name, runner: s.Runner, graph: p, options: maps.Clone(s.Options), flink: flink.REST(s.FlinkREST)}
 	j.options["job_name"] = name
 	if s.IsHere() {
-		if err := prepareHere(); err != nil {
-			return fmt.Errorf("start workers in this process: %w", err)
-		}
+		prepareHere()
 		return submitHere(ctx, client, j)
 	}
 	if j.workers, err = environmentOf(s.Environment, s.EnvironmentConfig); err != nil {

@@ -22,9 +22,7 @@ const DefaultPool = "localhost:50000"
 // Pool runs workers in this process for whoever asks for them at address, which is of this machine alone, until ctx
 // ends. It is what an External environment needs on each machine that has a runner's task manager.
 func Pool(ctx context.Context, address string) error {
-	if err := prepareHere(); err != nil {
-		return fmt.Errorf("worker pool: %w", err)
-	}
+	prepareHere()
 	p, err := startPool(context.WithoutCancel(ctx), address)
 	if err != nil {
 		return fmt.Errorf("worker pool: %w; choose another port with --listen", err)
@@ -44,7 +42,7 @@ type pool struct {
 	server   *grpc.Server
 	root     context.Context // of the workers
 	end      context.CancelFunc
-	bundles  *bundles
+	working  sync.WaitGroup
 
 	mu      sync.Mutex
 	workers map[worker]context.CancelFunc
@@ -59,9 +57,8 @@ func startPool(ctx context.Context, address string) (*pool, error) {
 	if err != nil {
 		return nil, err
 	}
-	root, counted := count(ctx)
-	root, end := context.WithCancel(root)
-	p := &pool{listener: listener, server: grpc.NewServer(), root: root, end: end, bundles: counted, workers: map[worker]context.CancelFunc{}}
+	root, end := context.WithCancel(ctx)
+	p := &pool{listener: listener, server: grpc.NewServer(grpc.WaitForHandlers(true)), root: root, end: end, workers: map[worker]context.CancelFunc{}}
 	fnpb.RegisterBeamFnExternalWorkerPoolServer(p.server, p)
 	go func() { _ = p.server.Serve(listener) }() // it ends when the server is stopped
 	return p, nil
@@ -69,11 +66,23 @@ func startPool(ctx context.Context, address string) (*pool, error) {
 
 func (p *pool) address() string { return p.listener.Addr().String() }
 
+// lastBundles is how long the bundles of a pool that ends are waited for. A bundle that is told to end does so within a
+// few milliseconds, unless it waits for a disk or a broker that hangs.
+const lastBundles = 5 * time.Second
+
 // stop ends all workers, once their bundles are done.
 func (p *pool) stop() {
 	p.server.Stop()
 	p.end()
-	p.bundles.wait()
+	ended := make(chan struct{})
+	go func() {
+		p.working.Wait()
+		close(ended)
+	}()
+	select {
+	case <-ended:
+	case <-time.After(lastBundles):
+	}
 }
 
 // StartWorker starts a worker for a runner.
@@ -82,7 +91,7 @@ func (p *pool) StartWorker(_ context.Context, req *fnpb.StartWorkerRequest) (*fn
 	if w.control == "" || req.GetLoggingEndpoint().GetUrl() == "" {
 		return &fnpb.StartWorkerResponse{Error: fmt.Sprintf("worker %s is to be started, and no endpoint is named for its control or its log", w.id)}, nil
 	}
-	ctx, cancel := context.WithCancel(grpcx.WriteWorkerID(p.root, w.id))
+	ctx, cancel := endable(grpcx.WriteWorkerID(p.root, w.id))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.workers[w]; ok {
@@ -90,12 +99,11 @@ func (p *pool) StartWorker(_ context.Context, req *fnpb.StartWorkerRequest) (*fn
 		return &fnpb.StartWorkerResponse{Error: fmt.Sprintf("worker %s of %s is there already", w.id, w.control)}, nil
 	}
 	p.workers[w] = cancel
-	go p.work(ctx, w, req)
+	p.working.Go(func() { p.work(ctx, w, req) })
 	return &fnpb.StartWorkerResponse{}, nil
 }
 
-// work is a worker, until its runner closes the stream that controls it. Its context ends with it, so that bundles
-// which are still under way answer nobody: see stopHook.
+// work is a worker, until its runner closes the stream that controls it, and its bundles are done.
 func (p *pool) work(ctx context.Context, w worker, req *fnpb.StartWorkerRequest) {
 	var options harness.Options
 	if url := req.GetProvisionEndpoint().GetUrl(); url != "" {

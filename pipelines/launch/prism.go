@@ -38,9 +38,7 @@ func (Prism) IsHere() bool { return true }
 
 // Run is Runner's.
 func (Prism) Run(ctx context.Context, name string, p *beam.Pipeline) error {
-	if err := prepareHere(); err != nil {
-		return fmt.Errorf("start the Prism runner: %w", err)
-	}
+	prepareHere()
 	client, err := jobServer()
 	if err != nil {
 		return fmt.Errorf("start the Prism runner: %w", err)
@@ -53,8 +51,5 @@ func (Prism) Run(ctx context.Context, name string, p *beam.Pipeline) error {
 // what one has written is lost. Nothing here gains by a split.
 const noSplits = "prism_disable_sdf_split"
 
-// prepareHere makes Beam's workers of this process log where the process does, and end when they are told to.
-func prepareHere() error {
-	hooks.DisableHook(harness.DefaultRemoteLoggingHook)
-	return hooks.EnableHook(stopHook)
-}
+// prepareHere makes Beam's workers of this process log where the process does.
+func prepareHere() { hooks.DisableHook(harness.DefaultRemoteLoggingHook) }

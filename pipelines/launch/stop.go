@@ -2,67 +2,112 @@ package launch
 
 import (
 	"context"
-	"runtime"
-	"sync/atomic"
+	"fmt"
+	"math"
+	"sync"
 	"time"
 
-	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/util/hooks"
 	fnpb "github.com/apache/beam/sdks/v2/go/pkg/beam/model/fnexecution_v1"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/util/grpcx"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/connectivity"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
-// stopHook names the hook that follows the bundles of a job, so that its end is an end: what they have opened is
-// closed by then, and none answers any more.
+func init() { grpcx.Dial = dial }
+
+// dial connects as grpcx.DefaultDial does, and makes the end of each worker that is controlled by the connection an end:
+// see controlStream.
+func dial(ctx context.Context, endpoint string, timeout time.Duration) (*grpc.ClientConn, error) {
+	ctx, done := context.WithTimeout(ctx, timeout)
+	defer done()
+	cc, err := grpc.NewClient("passthrough:///"+endpoint,
+		grpc.WithTransportCredentials(insecure.NewCredentials()),
+		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
+		grpc.WithStreamInterceptor(controlled))
+	if err != nil {
+		return nil, fmt.Errorf("dial %s: %w", endpoint, err)
+	}
+	for state := cc.GetState(); state != connectivity.Ready; state = cc.GetState() {
+		cc.Connect()
+		if !cc.WaitForStateChange(ctx, state) {
+			_ = cc.Close() // it never was open
+			return nil, fmt.Errorf("dial %s: %w", endpoint, ctx.Err())
+		}
+	}
+	return cc, nil
+}
+
+var controlMethod = "/" + fnpb.BeamFnControl_ServiceDesc.ServiceName + "/" + fnpb.BeamFnControl_ServiceDesc.Streams[0].StreamName
+
+// controlled makes the stream by which a runner controls a worker that can be ended a controlStream, and leaves others
+// as they are.
+func controlled(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+	stream, err := open(ctx, desc, cc, method, opts...)
+	end, ok := ctx.Value(endKey{}).(context.CancelFunc)
+	if err != nil || !ok || method != controlMethod {
+		return stream, err
+	}
+	c := &controlStream{ClientStream: stream, end: end, owed: map[string]bool{}}
+	c.answered.L = &c.mu
+	return c, nil
+}
+
+// controlStream is a worker's stream of requests, which it answers. Its end reaches the worker once all bundles have
+// been answered.
 //
-// A worker that ends does not wait for its bundles, and closes the channel of its answers while the last ones may
-// still send theirs: a race, and a panic where the close is first (2.77, harness.MainWithOptions). Nobody waits for
-// those answers.
-const stopHook = "clickstream.stop"
+// A worker that sees the end does not wait for its bundles, and closes the channel of its answers while the last ones
+// may still send theirs: a race, and a panic where the close is first (2.77, harness.MainWithOptions). What they have
+// opened would be left open, too.
+type controlStream struct {
+	grpc.ClientStream
+	end context.CancelFunc // ends the worker's bundles
 
-func init() {
-	hooks.RegisterHook(stopHook, func([]string) hooks.Hook {
-		return hooks.Hook{Req: beginBundle, Resp: endBundle}
-	})
+	mu       sync.Mutex
+	answered sync.Cond
+	owed     map[string]bool // the bundles that are under way, by their instructions
+	ended    bool
 }
 
-// bundles counts the bundles of a job that are under way.
-type bundles struct{ atomic.Int64 }
-
-type bundlesKey struct{}
-
-// count makes the context of a job's workers, whose bundles are counted.
-func count(ctx context.Context) (context.Context, *bundles) {
-	b := &bundles{}
-	return context.WithValue(ctx, bundlesKey{}, b), b
-}
-
-// lastBundles is how long the bundles of a job that has ended are waited for. A bundle that is told to end does so
-// within a few milliseconds, unless it waits for a disk or a broker that hangs.
-const lastBundles = 5 * time.Second
-
-// wait waits until no bundle is under way.
-func (b *bundles) wait() {
-	for end := time.Now().Add(lastBundles); b.Load() > 0 && time.Now().Before(end); {
-		<-time.After(time.Millisecond)
+// RecvMsg returns the next request. At the end of the stream, it ends the bundles and waits for their answers.
+func (c *controlStream) RecvMsg(m any) error {
+	err := c.ClientStream.RecvMsg(m)
+	if err != nil {
+		c.end()
 	}
-}
-
-func beginBundle(ctx context.Context, req *fnpb.InstructionRequest) (context.Context, error) {
-	if b, ok := ctx.Value(bundlesKey{}).(*bundles); ok && req.GetProcessBundle() != nil {
-		b.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if err != nil {
+		for c.ended = true; len(c.owed) > 0; {
+			c.answered.Wait()
+		}
+		return err
 	}
-	return ctx, nil
-}
-
-// endBundle ends the goroutine of a bundle whose worker is told to end. Other requests have none of their own.
-func endBundle(ctx context.Context, req *fnpb.InstructionRequest, _ *fnpb.InstructionResponse) error {
-	if req.GetProcessBundle() == nil {
-		return nil
-	}
-	if b, ok := ctx.Value(bundlesKey{}).(*bundles); ok {
-		b.Add(-1)
-	}
-	if ctx.Err() != nil {
-		runtime.Goexit()
+	if req, ok := m.(*fnpb.InstructionRequest); ok && req.GetProcessBundle() != nil {
+		c.owed[req.GetInstructionId()] = true
 	}
 	return nil
+}
+
+// SendMsg sends an answer, or forgets it when the stream has ended: nobody waits for it.
+func (c *controlStream) SendMsg(m any) error {
+	err := c.ClientStream.SendMsg(m)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if resp, ok := m.(*fnpb.InstructionResponse); ok {
+		delete(c.owed, resp.GetInstructionId())
+		c.answered.Broadcast()
+	}
+	if c.ended {
+		return nil
+	}
+	return err
+}
+
+type endKey struct{}
+
+// endable returns the context of a worker whose bundles end when the runner lets the worker go.
+func endable(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, end := context.WithCancel(ctx)
+	return context.WithValue(ctx, endKey{}, end), end
 }

@@ -2,56 +2,100 @@ package launch
 
 import (
 	"context"
+	"io"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	fnpb "github.com/apache/beam/sdks/v2/go/pkg/beam/model/fnexecution_v1"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
 )
 
-func TestBundlesOfAStoppedWorker(t *testing.T) {
-	bundle := &fnpb.InstructionRequest{Request: &fnpb.InstructionRequest_ProcessBundle{ProcessBundle: &fnpb.ProcessBundleRequest{}}}
-	progress := &fnpb.InstructionRequest{Request: &fnpb.InstructionRequest_ProcessBundleProgress{}}
-	root, counted := count(t.Context())
-	worker, stop := context.WithCancel(root)
-	answers := func(req *fnpb.InstructionRequest) (answered bool) {
-		ctx, err := beginBundle(worker, req)
-		require.NoError(t, err)
-		done := make(chan struct{})
-		go func() {
-			defer close(done)
-			answered = endBundle(ctx, req, nil) == nil
-		}()
-		<-done
-		return answered
-	}
-	assert.True(t, answers(bundle))
-	assert.True(t, answers(progress))
-	assert.Zero(t, counted.Load())
-
-	ctx, err := beginBundle(worker, bundle)
-	require.NoError(t, err)
-	waited := make(chan struct{})
-	go func() {
-		defer close(waited)
-		counted.wait()
-	}()
-	stop()
-	select {
-	case <-waited:
-		assert.Fail(t, "a bundle is under way")
-	case <-time.After(20 * time.Millisecond):
-	}
-	go func() { _ = endBundle(ctx, bundle, nil) }()
-	<-waited
-	assert.False(t, answers(bundle), "nobody waits for it, and its channel may be closed")
-	assert.True(t, answers(progress), "the worker itself handles it, and must go on")
+// scripted is a runner's stream: its requests, then an end.
+type scripted struct {
+	grpc.ClientStream
+	requests chan *fnpb.InstructionRequest
+	sent     []string
 }
 
-func TestRequestsOfOtherWorkersAreLeftAlone(t *testing.T) {
-	bundle := &fnpb.InstructionRequest{Request: &fnpb.InstructionRequest_ProcessBundle{ProcessBundle: &fnpb.ProcessBundleRequest{}}}
-	ctx, err := beginBundle(t.Context(), bundle)
+func (s *scripted) RecvMsg(m any) error {
+	req, ok := <-s.requests
+	if !ok {
+		return io.EOF
+	}
+	*m.(*fnpb.InstructionRequest) = fnpb.InstructionRequest{InstructionId: req.GetInstructionId(), Request: req.GetRequest()} //nolint:govet // the locks of a new message are open
+	return nil
+}
+
+func (s *scripted) SendMsg(m any) error {
+	if s.requests == nil {
+		return io.EOF
+	}
+	s.sent = append(s.sent, m.(*fnpb.InstructionResponse).GetInstructionId())
+	return nil
+}
+
+// stream returns what a worker sees of s.
+func (s *scripted) stream(t *testing.T, worker context.Context, method string) grpc.ClientStream {
+	t.Helper()
+	got, err := controlled(worker, nil, nil, method, func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+		return s, nil
+	})
 	require.NoError(t, err)
-	require.NoError(t, endBundle(ctx, bundle, nil))
+	return got
+}
+
+func bundleOf(id string) *fnpb.InstructionRequest {
+	return &fnpb.InstructionRequest{InstructionId: id, Request: &fnpb.InstructionRequest_ProcessBundle{ProcessBundle: &fnpb.ProcessBundleRequest{}}}
+}
+
+// TestEndWaitsForBundles has a runner let a worker go of which two bundles are under way, one of which has an answer that
+// could not be sent any more.
+func TestEndWaitsForBundles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scripted{requests: make(chan *fnpb.InstructionRequest, 9)}
+		worker, end := endable(t.Context())
+		defer end()
+		c := s.stream(t, worker, controlMethod)
+		s.requests <- bundleOf("1")
+		s.requests <- &fnpb.InstructionRequest{InstructionId: "2", Request: &fnpb.InstructionRequest_ProcessBundleProgress{}}
+		s.requests <- bundleOf("3")
+		close(s.requests)
+		var req fnpb.InstructionRequest
+		for range 3 {
+			require.NoError(t, c.RecvMsg(&req))
+		}
+		require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "2"}))
+		assert.NoError(t, worker.Err())
+		var seen error
+		go func() { seen = c.RecvMsg(&req) }()
+		synctest.Wait()
+		assert.ErrorIs(t, worker.Err(), context.Canceled, "the bundles are told")
+		assert.NoError(t, seen, "they are under way")
+		require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "1"}))
+		synctest.Wait()
+		assert.NoError(t, seen, "one is under way")
+		assert.Equal(t, []string{"2", "1"}, s.sent)
+		s.requests = nil
+		require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "3"}), "nobody waits for it")
+		synctest.Wait()
+		assert.ErrorIs(t, seen, io.EOF)
+	})
+}
+
+// TestOtherStreamsAreLeftAlone asks for those of other services, and of workers that nobody here ends.
+func TestOtherStreamsAreLeftAlone(t *testing.T) {
+	s := &scripted{}
+	worker, end := endable(t.Context())
+	defer end()
+	assert.Same(t, s, s.stream(t, worker, "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data"))
+	assert.Same(t, s, s.stream(t, t.Context(), controlMethod))
+}
+
+// TestDialGivesUp dials where nobody speaks as a runner does.
+func TestDialGivesUp(t *testing.T) {
+	_, err := dial(t.Context(), silent(t), 50*time.Millisecond)
+	require.ErrorIs(t, err, context.DeadlineExceeded)
 }

@@ -33,7 +33,8 @@ func Work(ctx context.Context, args []string) error {
 	if provision == "" {
 		return errors.New("a worker was started without --provision_endpoint: only runners start this program with --id")
 	}
-	ctx = grpcx.WriteWorkerID(ctx, id)
+	ctx, end := endable(grpcx.WriteWorkerID(ctx, id))
+	defer end()
 	info, err := tools.ProvisionInfo(ctx, provision)
 	if err != nil {
 		return fmt.Errorf("worker %s: ask the runner at %s: %w", id, provision, said(err))
