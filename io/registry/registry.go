@@ -140,8 +140,11 @@ func (r *Registry) Schema(ctx context.Context, id int, at time.Time) (string, er
 		if f, ok := r.cached(id, written); ok {
 			return f.schema, f.err
 		}
-		// Whoever comes first asks for all, with its own context.
+		// Whoever comes first asks for all, with its own context. The one before may just have had the answer.
 		flight := r.flights.DoChan(strconv.Itoa(id), func() (any, error) {
+			if _, ok := r.cached(id, written); ok {
+				return false, nil
+			}
 			err := r.fetch(ctx, id)
 			return ctx.Err() != nil, err
 		})
