@@ -14,6 +14,9 @@ func asJSON(value []byte) *DecodedAs {
 	if len(trimmed) == 0 {
 		return nil
 	}
+	if !indentable(trimmed) {
+		return &DecodedAs{As: "json", Fault: fmt.Sprintf("it is more than %d levels deep", mostDepth)}
+	}
 	var out bytes.Buffer
 	if err := json.Indent(&out, trimmed, "", "  "); err != nil {
 		if trimmed[0] != '{' && trimmed[0] != '[' {
@@ -28,7 +31,11 @@ func asJSON(value []byte) *DecodedAs {
 // not.
 func asAvro(schema string, value []byte) *DecodedAs {
 	d := &DecodedAs{As: "avro"}
-	codec, err := goavro.NewCodec(schema)
+	var codec *goavro.Codec
+	err := bounded(schema, len(value))
+	if err == nil {
+		codec, err = goavro.NewCodec(schema)
+	}
 	if err != nil {
 		d.Fault = "the schema cannot be used: " + err.Error()
 		return d
@@ -40,14 +47,23 @@ func asAvro(schema string, value []byte) *DecodedAs {
 	} else if len(rest) > 0 {
 		d.Fault = fmt.Sprintf("%s more than the schema describes", several(len(rest), "byte"))
 	}
-	text, err := json.MarshalIndent(native, "", "  ")
-	if err != nil { // numbers that are none, for example
-		text = fmt.Appendf(nil, "%v", native)
-	}
 	if native != nil {
-		d.Text = string(text)
+		d.Text = inJSON(native)
 	}
 	return d
+}
+
+// inJSON returns a decoded value as JSON, indented where it is not too deep.
+func inJSON(native any) string {
+	text, err := json.Marshal(native)
+	if err != nil { // numbers that are none, for example
+		return fmt.Sprint(native)
+	}
+	var out bytes.Buffer
+	if !indentable(text) || json.Indent(&out, text, "", "  ") != nil {
+		return string(text)
+	}
+	return out.String()
 }
 
 // read decodes bytes that may be anything.
