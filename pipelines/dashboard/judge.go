@@ -1,0 +1,247 @@
+package dashboard
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"time"
+
+	"clickstream/pipelines/vitals"
+)
+
+const (
+	lateCommits   = 3    // windows without a commit, while there is something to commit
+	rejectedLimit = 0.01 // of what is read
+	staleAfter    = 30 * time.Second
+)
+
+// grade says how bad something is.
+type grade string
+
+const (
+	good    grade = "good"
+	neutral grade = "neutral" // neither good nor bad
+	unknown grade = "unknown"
+	warn    grade = "warn"
+	bad     grade = "bad"
+)
+
+// tile is a target and how the pipeline stands to it.
+type tile struct {
+	Grade grade    `json:"grade"`
+	Value *float64 `json:"value"` // nil while it is not known
+	Note  string   `json:"note"`
+}
+
+// problem is something that is wrong.
+type problem struct {
+	ID     string `json:"id"`
+	Grade  grade  `json:"grade"` // warn or bad
+	Title  string `json:"title"`
+	Detail string `json:"detail"`
+	Since  int64  `json:"since"` // Unix milliseconds
+}
+
+// judge says what is wrong with a pipeline. It remembers since when.
+type judge struct {
+	targets []Target
+	since   map[string]time.Time // by the problem's ID, of those that there were at the last look
+	commit  time.Time            // the last that was seen, or when the first look was
+	read    int64                // records, when it was first seen
+}
+
+// look returns what is to be shown of v. Where v is stale, nothing newer could be had for long.
+func (j *judge) look(v *vitals.Vitals, r *rates, stale bool) *now {
+	n := newNow(v)
+	var found []problem
+	for _, p := range v.Parts {
+		if !p.Up {
+			found = append(found, down(p))
+		}
+	}
+	if stale {
+		found = append(found, problem{
+			ID: "stale", Grade: bad, Title: "The figures are old",
+			Detail: "Nothing newer than " + clock(v.At) + " could be gathered.",
+		})
+	}
+	for _, t := range j.targets {
+		shown := judged(t, v, r)
+		n.Tiles = append(n.Tiles, shown)
+		if shown.Grade == warn || shown.Grade == bad {
+			found = append(found, missed(t, shown))
+		}
+	}
+	found = append(found, j.uncommitted(v)...)
+	found = append(found, troubles(r)...)
+	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Compare(a.Grade, b.Grade) }) // «bad» comes before «warn»
+	n.Problems = j.dated(v.At, found)
+	return n
+}
+
+// dated says of each problem since when there is one of its ID.
+func (j *judge) dated(at time.Time, found []problem) []problem {
+	since := make(map[string]time.Time, len(found))
+	for i := range found {
+		p := &found[i]
+		began, ok := j.since[p.ID]
+		if !ok {
+			began = at
+		}
+		since[p.ID] = began
+		p.Since = began.UnixMilli()
+	}
+	j.since = since
+	if found == nil {
+		return []problem{}
+	}
+	return found
+}
+
+func down(p vitals.Part) problem {
+	what, ok := map[string]string{
+		"kafka": "Kafka", "table": "The table", "dead_letters": "The dead letter topic", "flink": "Flink", "process": "The pipeline",
+	}[p.Name]
+	if !ok {
+		what = p.Name
+	}
+	grade := bad
+	if p.Name == "dead_letters" || p.Name == "flink" {
+		grade = warn
+	}
+	return problem{ID: "part:" + p.Name, Grade: grade, Title: what + " does not answer", Detail: cut(p.Fault)}
+}
+
+// judged says how the pipeline stands to a target.
+func judged(t Target, v *vitals.Vitals, r *rates) tile {
+	switch t.ID {
+	case "lag":
+		if lag, ok := v.Lag(); ok {
+			return t.judge(float64(lag), "")
+		}
+		return tile{Grade: unknown, Note: "Kafka has not answered yet"}
+	case "latency":
+		if d, ok := r.latency.Quantile(0.95); ok {
+			return t.judge(d.Seconds(), "of the last 5 minutes")
+		}
+		return tile{Grade: unknown, Note: "no click in the last 5 minutes"}
+	case "throughput":
+		return throughput(t, v, r)
+	case "checkpoint":
+		return checkpoint(t, v, r)
+	}
+	return tile{Grade: unknown}
+}
+
+// judge compares a value with the target.
+func (t *Target) judge(value float64, note string) tile {
+	shown := tile{Grade: good, Value: &value, Note: note}
+	switch {
+	case t.More && value <= t.Goal:
+		shown.Grade = warn
+	case !t.More && t.Limit > 0 && value > t.Limit:
+		shown.Grade = bad
+	case !t.More && value >= t.Goal:
+		shown.Grade = warn
+	}
+	return shown
+}
+
+// throughput is only wrong where records wait: a pipeline that has read all there is cannot be faster.
+func throughput(t Target, v *vitals.Vitals, r *rates) tile {
+	if math.IsNaN(r.read) {
+		return tile{Grade: unknown, Note: "not measured yet"}
+	}
+	shown := t.judge(r.read, "")
+	if shown.Grade == good {
+		return shown
+	}
+	lag, known := v.Lag()
+	switch {
+	case !known || float64(lag) > max(1000, 2*r.read):
+		shown.Note = "records wait"
+	case r.read == 0:
+		shown.Grade, shown.Note = neutral, "idle: nothing to read"
+	default:
+		shown.Grade, shown.Note = neutral, "all that arrives is read"
+	}
+	return shown
+}
+
+func checkpoint(t Target, v *vitals.Vitals, r *rates) tile {
+	if c := v.Checkpoints; c != nil {
+		if c.Completed == 0 {
+			return tile{Grade: unknown, Note: "none has completed yet"}
+		}
+		return t.judge(c.Last.Seconds(), "the last one")
+	}
+	if d, ok := r.commit.Quantile(0.95); ok {
+		return t.judge(d.Seconds(), "commits, p95 of 5 minutes")
+	}
+	return tile{Grade: unknown, Note: "no commit in the last 5 minutes"}
+}
+
+// missed is the problem that a tile tells of.
+func missed(t Target, shown tile) problem {
+	side, beyond := "below ", "above "
+	if t.More {
+		side, beyond = "above ", "below "
+	}
+	p := problem{
+		ID: "target:" + t.ID, Grade: shown.Grade, Title: t.Title + ": " + measure(*shown.Value, t.Unit),
+		Detail: "It is to be " + side + measure(t.Goal, t.Unit),
+	}
+	if t.Limit > 0 {
+		p.Detail += "; " + beyond + measure(t.Limit, t.Unit) + " somebody is called"
+	}
+	if t.More && shown.Note != "" {
+		p.Detail += ", and " + shown.Note
+	}
+	p.Detail += "."
+	return p
+}
+
+// uncommitted is the problem that records were read for three windows' length and none came into the table.
+func (j *judge) uncommitted(v *vitals.Vitals) []problem {
+	if v.State == nil || v.Window <= 0 {
+		return nil
+	}
+	if commit := v.State.LastCommit; j.commit.IsZero() || commit.After(j.commit) {
+		j.commit, j.read = commit, v.Counters.Read
+		if commit.IsZero() { // a new table: it has three windows' time as well
+			j.commit = v.At
+		}
+	}
+	lag, _ := v.Lag()
+	age := v.At.Sub(j.commit)
+	if age <= lateCommits*v.Window || lag == 0 && v.Counters.Read <= j.read {
+		return nil
+	}
+	last := "There was none yet"
+	if !v.State.LastCommit.IsZero() {
+		last = "The last was at " + clock(v.State.LastCommit)
+	}
+	return []problem{{
+		ID: "commit", Grade: bad, Title: "Nothing committed for " + span(age.Truncate(time.Second)),
+		Detail: last + ", windows are " + span(v.Window) + " long, and there are records to count.",
+	}}
+}
+
+// troubles are those that no target speaks of.
+func troubles(r *rates) []problem {
+	var found []problem
+	if r.rejectedShare > rejectedLimit {
+		found = append(found, problem{
+			ID: "rejected", Grade: warn,
+			Title:  percent(r.rejectedShare) + " of the records are dead letters",
+			Detail: "Of those read in the last 5 minutes; above " + percent(rejectedLimit) + " something is wrong with who writes them, or with the schema.",
+		})
+	}
+	if r.failures > 0 {
+		found = append(found, problem{
+			ID: "checkpoints", Grade: warn, Title: number(r.failures) + " checkpoints failed",
+			Detail: "In the last 5 minutes; the runner's log says why.",
+		})
+	}
+	return found
+}
