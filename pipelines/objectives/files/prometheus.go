@@ -1,0 +1,118 @@
+package files
+
+import (
+	"strconv"
+	"time"
+
+	"clickstream/pipelines/objectives"
+)
+
+// interval is how often monitors are scraped and rules are looked at.
+const interval = 15 * time.Second
+
+// span is a duration as Prometheus and Alertmanager write it.
+type span time.Duration
+
+func (s span) MarshalYAML() (any, error) {
+	d := time.Duration(s)
+	for _, unit := range []struct {
+		of   time.Duration
+		name string
+	}{{24 * time.Hour, "d"}, {time.Hour, "h"}, {time.Minute, "m"}, {time.Second, "s"}} {
+		if d >= unit.of && d%unit.of == 0 {
+			return strconv.FormatInt(int64(d/unit.of), 10) + unit.name, nil
+		}
+	}
+	return strconv.FormatInt(d.Milliseconds(), 10) + "ms", nil
+}
+
+// in is a duration as the options have it.
+func (o Options) in(d time.Duration) span { return span(d / time.Duration(max(1, o.Faster))) }
+
+type ruleFile struct {
+	Groups []ruleGroup `yaml:"groups"`
+}
+
+type ruleGroup struct {
+	Name     string `yaml:"name"`
+	Interval span   `yaml:"interval"`
+	Rules    []rule `yaml:"rules"`
+}
+
+type rule struct {
+	Alert       string            `yaml:"alert"`
+	Expr        string            `yaml:"expr"`
+	For         span              `yaml:"for,omitempty"`
+	Labels      map[string]string `yaml:"labels"`
+	Annotations annotations       `yaml:"annotations"`
+}
+
+type annotations struct {
+	Summary     string `yaml:"summary"`
+	Description string `yaml:"description"`
+	Runbook     string `yaml:"runbook_url"`
+}
+
+// rules are the alerts for Prometheus.
+func rules(o Options) ruleFile {
+	runbook := o.Runbook
+	if runbook == "" {
+		runbook = "http://{{ $labels.instance }}/runbook"
+	}
+	group := ruleGroup{Name: "clickstream", Interval: o.in(interval)}
+	for _, a := range objectives.Alerts {
+		if o.Faster > 1 {
+			a = a.Faster(o.Faster)
+		}
+		group.Rules = append(group.Rules, rule{
+			Alert: a.Name, Expr: a.Expr, For: span(a.For), Labels: map[string]string{"severity": string(a.Severity)},
+			Annotations: annotations{
+				Summary:     a.Summary,
+				Description: a.Meaning + "\nFirst look: " + a.FirstLook + "\nRemedy: " + a.Remedy,
+				Runbook:     runbook + "#" + a.ID,
+			},
+		})
+	}
+	return ruleFile{Groups: []ruleGroup{group}}
+}
+
+type prometheusConfig struct {
+	Global    intervals    `yaml:"global"`
+	RuleFiles []string     `yaml:"rule_files,flow"`
+	Alerting  alerting     `yaml:"alerting"`
+	Scrapes   []statically `yaml:"scrape_configs"`
+}
+
+type intervals struct {
+	Scrape     span `yaml:"scrape_interval"`
+	Evaluation span `yaml:"evaluation_interval"`
+}
+
+type alerting struct {
+	Alertmanagers []statically `yaml:"alertmanagers"`
+}
+
+type statically struct {
+	Job    string   `yaml:"job_name,omitempty"`
+	Static []static `yaml:"static_configs"`
+}
+
+type static struct {
+	Targets []string `yaml:"targets,flow"`
+}
+
+// scraping is a configuration of Prometheus for one monitor.
+func scraping(o Options) prometheusConfig {
+	at := func(job, address, usual string) []statically {
+		if address == "" {
+			address = usual
+		}
+		return []statically{{Job: job, Static: []static{{Targets: []string{address}}}}}
+	}
+	return prometheusConfig{
+		Global:    intervals{Scrape: o.in(interval), Evaluation: o.in(interval)},
+		RuleFiles: []string{"rules.yml"},
+		Alerting:  alerting{Alertmanagers: at("", o.Alertmanager, "127.0.0.1:9093")},
+		Scrapes:   at(objectives.Job, o.Monitor, objectives.Address),
+	}
+}
