@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Tests everything: the linter, the build, then all tests with the race detector, on an embedded broker and
-# on a real one, on Flink and on Spark, which it fetches and starts. Nothing has to be there but Go: what
-# cannot run for want of something else is listed at the end. Under CI=true that is a failure.
+# on a real one, on Flink and on Spark, with Prometheus, Alertmanager and Chromium, which it fetches and starts.
+# Nothing has to be there but Go: what cannot run for want of something else is listed at the end. Under CI=true
+# that is a failure.
 #
 #   scripts/test.sh [packages, ./... unless named]
 set -euo pipefail
@@ -97,6 +98,10 @@ scripts/components/python >"$work/python" 2>"$work/python.log" &
 python=$!
 scripts/components/fetch delta-spark >"$work/spark" 2>"$work/spark.log" &
 spark=$!
+scripts/components/monitoring prometheus >"$work/prometheus" 2>"$work/prometheus.log" &
+prometheus=$!
+scripts/components/monitoring chromium >"$work/chromium" 2>"$work/chromium.log" &
+chromium=$!
 scripts/components/fetch flink beam-flink beam-spark >/dev/null 2>&1 & # they start later, and then say what is missing
 runners=$!
 
@@ -120,6 +125,18 @@ if fetched "Spark's jars" $spark "$work/spark.log" "the tests with Spark, named 
 	CLICKSTREAM_TEST_SPARK_JARS=$(cat "$work/spark")
 	export CLICKSTREAM_TEST_SPARK_JARS
 	echo "$CLICKSTREAM_TEST_SPARK_JARS"
+fi
+
+printf '\n=== Prometheus, Alertmanager and Chromium\n'
+if fetched "Prometheus and Alertmanager" $prometheus "$work/prometheus.log" "the tests of alerts by real ones"; then
+	# shellcheck source=/dev/null
+	source "$work/prometheus"
+	echo "$CLICKSTREAM_TEST_PROMETHEUS"
+fi
+if fetched "Chromium" $chromium "$work/chromium.log" "the tests of the page in a browser"; then
+	# shellcheck source=/dev/null
+	source "$work/chromium"
+	echo "$CLICKSTREAM_TEST_CHROMIUM"
 fi
 
 printf '\n=== Flink and Spark\n'
