@@ -146,7 +146,7 @@ func (c *FollowerClient) Tend(ctx context.Context, f *Follower) error {
 	if err := c.checkDue(ctx, time.Now()); err != nil {
 		return err
 	}
-	c.commitOffsets(f.Next())
+	c.commitOffsets(f.Next(), f.Watermark)
 	return nil
 }
 

@@ -104,15 +104,15 @@ func (w *watch) recreated(id string) error {
 		w.assignment.Topic, w.id, id)
 }
 
-// commitOffsets is Reader.CommitOffsets, of these next offsets.
-func (w *watch) commitOffsets(next []int64) {
+// commitOffsets is Reader.CommitOffsets, of these next offsets and this watermark.
+func (w *watch) commitOffsets(next []int64, at *Watermark) {
 	if w.settings.Group == "" || time.Since(w.committed) < commitInterval {
 		return
 	}
 	w.committed = time.Now()
 	offsets := kadm.Offsets{}
 	for i, p := range w.assignment.Partitions {
-		offsets.AddOffset(w.assignment.Topic, p, next[i], -1)
+		offsets.Add(kadm.Offset{Topic: w.assignment.Topic, Partition: p, At: next[i], LeaderEpoch: -1, Metadata: at.standing(i, w.committed)})
 	}
 	go func() {
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)

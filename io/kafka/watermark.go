@@ -76,6 +76,14 @@ func (w *Watermark) Idle(i int, now time.Time) bool {
 // idleProof is for how long the broker's word that nothing is left counts.
 const idleProof = 15 * time.Second
 
+// Of returns the watermark of partition i alone, or NoTime, and whether it is idle.
+func (w *Watermark) Of(i int, now time.Time) (millis int64, idle bool) {
+	if w.partitions[i].seen == NoTime {
+		return NoTime, w.Idle(i, now)
+	}
+	return w.partitions[i].seen - w.delay.Milliseconds(), w.Idle(i, now)
+}
+
 // Advance moves the watermark as far as it can go now, and returns it.
 func (w *Watermark) Advance(now time.Time) int64 {
 	low, idle := int64(math.MaxInt64), false

@@ -38,8 +38,8 @@ func (t *deltaTable) Replace(ctx context.Context, ws []Window) (Commit, error) {
 	for i, ch := range changes {
 		uploads[i] = &upload{change: ch}
 	}
-	for {
-		c, err := t.tryReplace(ctx, uploads)
+	for began, conflicts := time.Now(), 0; ; conflicts++ {
+		c, err := t.tryReplace(ctx, uploads, Commit{Conflicts: conflicts}, began)
 		var conflict *delta.Conflict
 		if !errors.As(err, &conflict) {
 			return c, withWayOut(t.store, err)
@@ -49,8 +49,9 @@ func (t *deltaTable) Replace(ctx context.Context, ws []Window) (Commit, error) {
 	}
 }
 
-// tryReplace plans on the newest version, and commits. Files that are uploaded stay so for the next try.
-func (t *deltaTable) tryReplace(ctx context.Context, uploads []*upload) (Commit, error) {
+// tryReplace plans on the newest version, and commits c, which began then. Files that are uploaded stay so for the next
+// try.
+func (t *deltaTable) tryReplace(ctx context.Context, uploads []*upload, c Commit, began time.Time) (Commit, error) {
 	at, err := t.log.Refresh(ctx)
 	if err != nil {
 		return Commit{}, err
@@ -62,7 +63,6 @@ func (t *deltaTable) tryReplace(ctx context.Context, uploads []*upload) (Commit,
 	if err := t.checkNewest(at, &m); err != nil {
 		return Commit{}, err
 	}
-	var c Commit
 	write, err := t.judge(ctx, at, &m, uploads, &c)
 	if err != nil {
 		return Commit{}, err
@@ -81,6 +81,8 @@ func (t *deltaTable) tryReplace(ctx context.Context, uploads []*upload) (Commit,
 		return Commit{}, err
 	}
 	tx := t.transaction(at, write, rest, &c)
+	c.Took = time.Since(began)
+	maps.Copy(tx.Metrics, metricsOf(uploads, write, &c))
 	newest, _, err := t.newestFiles(at, &m)
 	if err != nil {
 		return Commit{}, err
@@ -249,6 +251,9 @@ func (t *deltaTable) transaction(at *delta.Snapshot, write []*upload, rest []del
 		c.Files++
 		c.Rows += int64(len(u.Views))
 		c.Bytes += u.add.Size
+		if len(u.held) == 0 {
+			c.publish(u.Window, now)
+		}
 	}
 	tx.Concerns = func(a *delta.Add) bool {
 		p, err := newPiece(a, &Metadata{Window: t.settings.Window})

@@ -109,6 +109,7 @@ func (t *folder) fits(n name, length time.Duration, shards int) error {
 
 // Replace is Table's.
 func (t *folder) Replace(ctx context.Context, ws []Window) (c Commit, err error) {
+	began := time.Now()
 	changes, err := plan(t.root, t.settings, ws)
 	if err != nil {
 		return c, err
@@ -132,7 +133,11 @@ func (t *folder) Replace(ctx context.Context, ws []Window) (c Commit, err error)
 	if err := crashpoint.Reach(crashpoint.AfterUpload); err != nil {
 		return c, err
 	}
-	return c, t.commit(ctx, changes, &c)
+	err = t.commit(ctx, changes, &c)
+	if c.Written > 0 {
+		c.Took = time.Since(began)
+	}
+	return c, err
 }
 
 // verdict is what becomes of a change.
@@ -150,6 +155,7 @@ type change struct {
 	*Window
 	name
 	verdict verdict
+	isNew   bool    // the table has nothing of it
 	staged  string  // path of the file while it lies aside
 	now     holding // what the table holds once that file is in its place
 }
@@ -198,7 +204,7 @@ func (t *folder) judgeAll(changes []*change, c *Commit) ([]*change, error) {
 // judge compares a change with what the table holds, and counts it when it is not to be written.
 func (t *folder) judge(ch *change, c *Commit) error {
 	held, err := t.look(ch.name)
-	if errors.Is(err, fs.ErrNotExist) {
+	if ch.isNew = errors.Is(err, fs.ErrNotExist); ch.isNew {
 		return nil
 	}
 	if err != nil {
@@ -311,6 +317,9 @@ func (t *folder) rename(ctx context.Context, changes []*change, c *Commit) (fold
 		}
 		folders = append(folders, folder)
 		ch.verdict = replaced
+		if ch.isNew {
+			c.publish(ch.Window, time.Now())
+		}
 		c.Written++
 		c.Windows = append(c.Windows, ch.Start)
 		c.Files++

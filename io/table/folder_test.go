@@ -263,6 +263,7 @@ func TestReplaceAgainstModel(t *testing.T) {
 				}), 0, 5, rapid.ID).Draw(t, "keys")
 				var ws []Window
 				var want Commit
+				var published int64
 				for _, k := range keys {
 					own := [][]string{{"/a", "/c=\x00", "é"}, {"/b", "/c", "🦦"}}[k.shard] // a page is of one shard
 					w := window(k.minute, rapid.MapOfN(rapid.SampledFrom(own), rapid.Int64Range(1, 3), 0, 3).Draw(t, "views"))
@@ -275,6 +276,9 @@ func TestReplaceAgainstModel(t *testing.T) {
 					case ok && maps.Equal(held.Views, w.Views):
 						want.Unchanged++
 					default:
+						if !ok {
+							published++
+						}
 						model[k] = w
 						want.Written++
 						want.Windows = append(want.Windows, w.Start)
@@ -287,6 +291,9 @@ func TestReplaceAgainstModel(t *testing.T) {
 				slices.SortFunc(want.Windows, time.Time.Compare)
 				got := replace(t, table, ws...)
 				want.Files, want.Bytes = want.Written, got.Bytes
+				require.Equal(t, want.Written > 0, got.Took > 0)
+				require.Equal(t, published, got.Published.Count(), "windows that are new")
+				got.Took, got.Published = 0, click.Durations{}
 				require.Equal(t, want, got)
 			}
 

@@ -32,6 +32,9 @@ type Window struct {
 	Offsets map[int32]click.OffsetRange // what the events were read from, by partition
 	Schemas []int32                     // ids of the schemas that they were written with
 
+	// Tally is what the log is to tell of how the window came about, beyond what it has told. It is of no row.
+	Tally click.Tally
+
 	// Consumed is set where the window is rebuilt, beside the runs that read the topic: State.Consumed as it was
 	// then. Offsets then go past what runs have dealt with, and State takes Consumed for them.
 	Consumed map[int32]int64
@@ -84,6 +87,17 @@ type Commit struct {
 	Files     int         // files written: what a log would add
 	Rows      int64       // in those files
 	Bytes     int64       // in those files
+
+	Conflicts int             // times that it was planned anew, as somebody else's commit came first
+	Took      time.Duration   // from its beginning until all that it wrote was there but the log's entry
+	Published click.Durations // of windows that the table had nothing of, each from its end until then
+}
+
+// publish notes that a window is new in the table by now.
+func (c *Commit) publish(w *Window, now time.Time) {
+	if w.Consumed == nil { // a rebuild is of windows that are long over
+		c.Published.Observe(now.Sub(w.End), 1)
+	}
 }
 
 // Refusal is a window that was not replaced, as the table holds more of it.

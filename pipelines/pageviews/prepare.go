@@ -45,7 +45,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 		Readers:     s.Readers,
 		Runner:      by,
 		DeadLetters: from.DeadLetters(pipeline),
-		Count:       count.Config{Window: s.Window, AllowedLateness: s.AllowedLateness, Shards: s.Shards, Once: s.Dedupe != "", Users: s.UniqueUsers},
+		Count:       count.Config{Pipeline: pipeline, Window: s.Window, AllowedLateness: s.AllowedLateness, Shards: s.Shards, Once: s.Dedupe != "", Users: s.UniqueUsers},
 		Read: read.Config{
 			Reader: kafka.ReaderSettings{
 				Connection: from.Connection, Group: s.Group, AllowDataLoss: s.OnDataLoss == "warn",

@@ -48,12 +48,12 @@ func TestReportOnATerminal(t *testing.T) {
 	report(t, &out, p, func() {
 		assert.Empty(t, out.String(), "it tells nothing before there is something to tell")
 		pass(time.Second)
-		p.Read(300, 200, 0)
+		p.Read(300, &click.Batch{Pages: make([]string, 200)})
 		p.Forwarded(150)
 		p.Rejected(click.JSON)
 		p.At(0, 70, time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC).UnixMilli())
 		pass(time.Second)
-		p.Deferred(4)
+		p.Read(0, &click.Batch{Deferred: 4})
 		pass(time.Second)
 	})
 	assert.Equal(t, []string{
@@ -78,7 +78,7 @@ func TestReportToTheLog(t *testing.T) {
 	report(t, nil, p, func() {
 		pass(9 * time.Second)
 		assert.Empty(t, out.String())
-		p.Read(500, 400, 0)
+		p.Read(500, &click.Batch{Pages: make([]string, 400)})
 		p.Forwarded(30)
 		p.Rejected(click.TooLate)
 		p.Rejected(click.JSON)

@@ -17,7 +17,9 @@ func lint(t *testing.T, path string) (string, error) {
 	t.Helper()
 	path, err := filepath.Abs(path)
 	require.NoError(t, err)
-	out, err := exec.CommandContext(t.Context(), "go", "run", "-C", "lint", ".", path).CombinedOutput()
+	run := exec.CommandContext(t.Context(), "go", "run", "-C", "lint", ".", path)
+	run.Stderr = os.Stderr // what is downloaded, the first time
+	out, err := run.Output()
 	return string(out), err
 }
 

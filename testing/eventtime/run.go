@@ -124,9 +124,9 @@ func (r *reading) read(what Read) {
 		}
 	}
 	c.Next = r.offsets[p]
-	b, _, err := r.decoder.Chunk(r.t.Context(), topic, c, r.now, r.watermark, func(x click.Reject) { r.rejected[x.Fault.Reason]++ })
+	b, err := r.decoder.Chunk(r.t.Context(), topic, c, r.now, r.watermark, func(x click.Reject) { r.rejected[x.Fault.Reason]++ })
 	require.NoError(r.t, err)
-	b.Pages, b.Times = slices.Clone(b.Pages), slices.Clone(b.Times)
+	b.Pages, b.Times, b.Written = slices.Clone(b.Pages), slices.Clone(b.Times), slices.Clone(b.Written)
 	b.Own()
 	r.pending = append(r.pending, b)
 }

@@ -68,10 +68,13 @@ type Batch struct {
 	Next      int64 // offset after the chunk's last record
 	Watermark int64 // that was last reported before the chunk, milliseconds since the epoch; the least int64: none was
 	Pages     []string
-	Times     []int64  // event times, milliseconds since the epoch
-	Schemas   []int32  // ids of the schemas that the clicks were written with, ascending; none for JSON
-	Events    []Event  // what else each click says, in the same order; none where nobody asks for it
-	Rejects   []Reject // the records that are no clicks, where they are to stay with the others
+	Times     []int64   // event times, milliseconds since the epoch
+	Schemas   []int32   // ids of the schemas that the clicks were written with, ascending; none for JSON
+	Written   []Written // when the clicks' records were written, as far as no earlier run has consumed them
+	Skipped   int64     // clicks left out as an earlier run had dealt with them
+	Deferred  int64     // replayed clicks left out, whose windows are final: a rebuild of those takes them in
+	Events    []Event   // what else each click says, in the same order; none where nobody asks for it
+	Rejects   []Reject  // the records that are no clicks, where they are to stay with the others
 }
 
 // Event is what a click says besides its page and time, and where it stands. Its strings may point into the fetched
@@ -133,6 +136,9 @@ const Schema = `{
     {"name": "session_id", "type": ["null", "string"], "default": null}
   ]
 }`
+
+// Tells tells whether there is anything to count, or to tell of what was left out.
+func (b *Batch) Tells() bool { return len(b.Pages) > 0 || b.Skipped > 0 || b.Deferred > 0 }
 
 // Own makes b's text independent of the records that it was decoded from.
 func (b *Batch) Own() {

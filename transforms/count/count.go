@@ -13,10 +13,12 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
 
 	"clickstream/transforms/click"
+	"clickstream/transforms/progress"
 )
 
 // Config is how clicks are counted.
 type Config struct {
+	Pipeline        string        // whose progress the counting is
 	Window          time.Duration // fixed windows of this size, aligned to the epoch
 	AllowedLateness time.Duration // how long past its end, in event time, a window is counted anew
 	Shards          int           // parts that each window's pages are spread over
@@ -39,7 +41,7 @@ func init() {
 // open, and the pages of each bundle.
 func PerPage(s beam.Scope, cfg Config, batches beam.PCollection) beam.PCollection {
 	s = s.Scope("count.PerPage")
-	partial := beam.ParDo(s, &PartialFn{SizeMillis: cfg.Window.Milliseconds(), Shards: cfg.Shards, Once: cfg.Once, Users: cfg.Users}, batches)
+	partial := beam.ParDo(s, &PartialFn{Pipeline: cfg.Pipeline, SizeMillis: cfg.Window.Milliseconds(), Shards: cfg.Shards, Once: cfg.Once, Users: cfg.Users}, batches)
 	return Combined(s, cfg, partial)
 }
 
@@ -52,14 +54,18 @@ func Combined(s beam.Scope, cfg Config, partial beam.PCollection) beam.PCollecti
 }
 
 // PartialFn counts a bundle's clicks. It emits the counts of each window and shard once, as the bundle ends, at
-// the window's last instant: all clicks of a window are late, or not, together, so this changes nothing.
+// the window's last instant: all clicks of a window are late, or not, together, so this changes nothing. What there is
+// to tell of the bundle goes with its first window, which is the soonest to reach the table.
 type PartialFn struct {
+	Pipeline   string
 	SizeMillis int64
 	Shards     int
 	Once       bool
 	Users      bool
 
 	partial *Partial
+	seen    seen
+	untold  click.Tally // of bundles in which nothing was counted
 }
 
 // Setup makes the counters.
@@ -68,16 +74,25 @@ func (f *PartialFn) Setup() { f.partial = NewPartial(f.SizeMillis, f.Shards, f.O
 // StartBundle forgets what a bundle that failed has counted.
 func (f *PartialFn) StartBundle(func(beam.EventTime, int64, Counts)) {
 	f.partial.Take(func(int64, int32, Counts) {})
+	f.seen.reset()
 }
 
 // ProcessElement counts a batch.
 func (f *PartialFn) ProcessElement(b click.Batch, _ func(beam.EventTime, int64, Counts)) {
 	f.partial.Add(b)
+	f.seen.note(&b)
 }
 
 // FinishBundle emits what the bundle counted.
 func (f *PartialFn) FinishBundle(emit func(beam.EventTime, int64, Counts)) {
+	t := f.seen.tally(time.Now())
+	progress.Of(f.Pipeline).Left(t.Latency)
+	f.untold.Add(t)
+	first := f.partial.First()
 	f.partial.Take(func(start int64, shard int32, c Counts) {
+		if start == first {
+			c.Tally, f.untold = f.untold, click.Tally{}
+		}
 		emit(mtime.FromMilliseconds(start+f.SizeMillis-1), int64(shard), c)
 	})
 }

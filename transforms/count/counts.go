@@ -20,6 +20,7 @@ type Counts struct {
 	Events  int64                       // all clicks: the sum of Views, and the duplicates of events that count once
 	Offsets map[int32]click.OffsetRange // by partition: offsets that cover the events
 	Schemas []int32                     // ids of the schemas that they were written with, ascending
+	Tally   click.Tally                 // what the readers tell, which is not of this window alone
 
 	users []hyperloglog.Sketch // who viewed each page; nil where nobody asks
 	once  []run                // the events; nil where every click counts
@@ -42,6 +43,7 @@ func (c *Counts) Merge(o Counts) {
 	c.Events += o.Events
 	c.Offsets = cover(c.Offsets, o.Offsets)
 	c.Schemas = union(c.Schemas, o.Schemas)
+	c.Tally.Add(o.Tally)
 }
 
 func (c *Counts) mergeViews(o Counts) {
@@ -113,8 +115,8 @@ func union(a, b []int32) []int32 {
 	return a
 }
 
-// Encode writes: the number of pages; their lengths and bytes; their views; the offset ranges; the schema ids; and, where
-// views do not tell of all, how many events there are, the records of those that count once with their number, and, where
+// Encode writes: the number of pages; their lengths and bytes; their views; the offset ranges; the schema ids; the tally, as
+// appendTally does; and, where views do not tell of all, how many events there are, the records of those that count once with their number, and, where
 // somebody asks who viewed the pages, a sketch of each.
 // Every number is a varint, but for those in records. A coder of its own, since the generic one costs as much as all the rest.
 func Encode(c Counts) []byte {
@@ -150,6 +152,7 @@ func Encode(c Counts) []byte {
 	for _, id := range c.Schemas {
 		b = binary.AppendUvarint(b, uint64(id))
 	}
+	b = appendTally(b, &c.Tally)
 	if c.once == nil && c.users == nil && c.Events == counted {
 		return b
 	}
@@ -197,6 +200,7 @@ func Decode(b []byte) (Counts, error) {
 	for range d.length() {
 		c.Schemas = append(c.Schemas, int32(d.number()))
 	}
+	c.Tally = d.tally()
 	if !d.failed && len(d.text) > 0 {
 		c.Events = d.number()
 		c.once = d.run(len(c.Pages))

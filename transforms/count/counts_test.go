@@ -2,6 +2,7 @@ package count
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -19,6 +20,10 @@ func TestEncodingRoundTrip(t *testing.T) {
 		"events": {
 			Pages: []string{"/a", "/b"}, Events: 5, Offsets: map[int32]click.OffsetRange{},
 			once: []run{newRun([]event{{1, 2, 1}, {1, 3, 0}, {2, 0, 1}})},
+		},
+		"tally": {
+			Pages: []string{"/a"}, Views: []int64{3}, Events: 3, Offsets: map[int32]click.OffsetRange{},
+			Tally: click.Tally{Latency: click.Durations{Buckets: [len(click.DurationBounds) + 1]int64{3: 1 << 40, len(click.DurationBounds): 1}, Sum: time.Hour}, Skipped: 1, Deferred: 1 << 50},
 		},
 		"settled": {Pages: []string{"/a"}, Views: []int64{3}, Events: 5, Offsets: map[int32]click.OffsetRange{}},
 	} {
@@ -49,6 +54,7 @@ func FuzzDecode(f *testing.F) {
 	p := NewPartial(minute, 1, false, true)
 	p.Add(click.Batch{Pages: []string{"/"}, Times: []int64{0}, Events: []click.Event{{User: "u"}}, Next: 1})
 	p.Take(func(_ int64, _ int32, c Counts) { f.Add(Encode(c)) })
+	f.Add(Encode(Counts{Tally: click.Tally{Latency: click.Durations{Buckets: [len(click.DurationBounds) + 1]int64{2: 5}, Sum: time.Second}, Skipped: 7}}))
 	f.Add([]byte{})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -173,7 +173,7 @@ func (c Counts) Settle() Counts {
 	if c.once == nil {
 		return c
 	}
-	settled := Counts{Events: c.Events, Offsets: c.Offsets, Schemas: c.Schemas}
+	settled := Counts{Events: c.Events, Offsets: c.Offsets, Schemas: c.Schemas, Tally: c.Tally}
 	views := make([]int64, len(c.Pages))
 	c.each(func(e event) { views[e.page]++ })
 	for i, n := range views {

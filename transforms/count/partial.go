@@ -1,6 +1,7 @@
 package count
 
 import (
+	"math"
 	"strings"
 
 	"clickstream/transforms/click"
@@ -163,6 +164,15 @@ func (p *Partial) learn(page string) int32 {
 	p.pages = append(p.pages, page)
 	p.shardOf = append(p.shardOf, click.ShardOf(page, p.shards))
 	return id
+}
+
+// First returns the start of the first window that has counts, or the largest int64 where there is none.
+func (p *Partial) First() int64 {
+	first := int64(math.MaxInt64)
+	for start := range p.windows {
+		first = min(first, start)
+	}
+	return first
 }
 
 // Take hands the counts of each window and shard to f, in no order, and begins anew. start is the window's,

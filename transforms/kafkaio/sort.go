@@ -89,16 +89,15 @@ func (f *SortFn) sort(ctx context.Context, follower *kafka.Follower, a kafka.Ass
 	if err != nil {
 		return err
 	}
-	b, skipped, err := f.decoder.Chunk(ctx, a.Topic, c, time.Now(), follower.Watermark, func(x click.Reject) {
+	b, err := f.decoder.Chunk(ctx, a.Topic, c, time.Now(), follower.Watermark, func(x click.Reject) {
 		done.Rejected(x.Fault.Reason)
 		reject(x)
 	})
 	if err != nil {
 		return err
 	}
-	done.Read(len(c.Records), len(b.Pages), skipped)
-	done.Deferred(f.decoder.Deferred())
-	if len(b.Pages) > 0 {
+	done.Read(len(c.Records), &b)
+	if b.Tells() {
 		emit(b)
 	}
 	return nil

@@ -2,10 +2,12 @@
 package progress
 
 import (
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"clickstream/io/table"
 	"clickstream/transforms/click"
 )
 
@@ -23,6 +25,29 @@ type Progress struct {
 	readers    map[int32]position  // by the reader's first partition
 	duplicates map[time.Time]int64 // by window
 	twice      int64               // the sum of duplicates, of windows too that are forgotten
+	told       map[part]click.Tally
+	partitions map[int32]At
+	latency    click.Durations
+	bundle     click.Durations
+	commits    commits
+}
+
+// part is a window of a shard.
+type part struct {
+	start time.Time
+	shard int
+}
+
+// commits sums up those of the table.
+type commits struct {
+	n, conflicts, files, bytes int64
+	took, published            click.Durations
+}
+
+// At is where a partition stands.
+type At struct {
+	Watermark time.Time // of its clicks; zero while it is not known
+	Idle      bool      // it is left out of the pipeline's watermark, as it is silent
 }
 
 type position struct {
@@ -42,6 +67,16 @@ type Snapshot struct {
 	Rejected   map[click.Reason]int64 // records rejected, for reasons that occurred
 	Lag        int64                  // records that the brokers hold beyond what was read
 	Watermark  time.Time              // the least of the readers'; zero while unknown
+
+	Partitions map[int32]At    // those that a bundle has ended for
+	Latency    click.Durations // of counted clicks: see click.Tally
+	Bundle     click.Durations // length of the readers' bundles
+	Publish    click.Durations // from a window's end to its first rows in the table
+	Commit     click.Durations // see table.Commit
+	Commits    int64           // of the table
+	Conflicts  int64           // commits that were planned anew
+	Files      int64           // that they wrote
+	Bytes      int64           // in those files
 }
 
 var pipelines sync.Map // name → *Progress
@@ -51,7 +86,10 @@ func Of(pipeline string) *Progress {
 	if p, ok := pipelines.Load(pipeline); ok {
 		return p.(*Progress)
 	}
-	p := &Progress{rejected: map[click.Reason]*atomic.Int64{}, readers: map[int32]position{}, duplicates: map[time.Time]int64{}}
+	p := &Progress{
+		rejected: map[click.Reason]*atomic.Int64{}, readers: map[int32]position{}, partitions: map[int32]At{},
+		duplicates: map[time.Time]int64{}, told: map[part]click.Tally{},
+	}
 	for _, r := range click.Reasons {
 		p.rejected[r] = &atomic.Int64{}
 	}
@@ -62,21 +100,63 @@ func Of(pipeline string) *Progress {
 // Forget drops the progress of a pipeline that has ended.
 func Forget(pipeline string) { pipelines.Delete(pipeline) }
 
-// Read adds n records that were read, of which so many were counted, or skipped.
-func (p *Progress) Read(n, counted, skipped int) {
+// Read adds n records that were read, and made b.
+func (p *Progress) Read(n int, b *click.Batch) {
 	p.read.Add(int64(n))
-	p.counted.Add(int64(counted))
-	p.skipped.Add(int64(skipped))
+	p.counted.Add(int64(len(b.Pages)))
+	p.skipped.Add(b.Skipped)
+	p.deferred.Add(b.Deferred)
 }
 
-// Deferred adds n replayed clicks whose windows are final.
-func (p *Progress) Deferred(n int) { p.deferred.Add(int64(n)) }
+// Bundle adds a bundle of a reader.
+func (p *Progress) Bundle(took time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.bundle.Observe(took, 1)
+}
+
+// Left adds how long clicks took until their counts left the reader.
+func (p *Progress) Left(latency click.Durations) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.latency.Add(latency)
+}
 
 // Rejected adds a rejected record.
 func (p *Progress) Rejected(r click.Reason) { p.rejected[r].Add(1) }
 
-// Wrote adds n files of windows.
-func (p *Progress) Wrote(n int) { p.windows.Add(int64(n)) }
+// Wrote adds a commit of the table.
+func (p *Progress) Wrote(c table.Commit) {
+	p.windows.Add(int64(c.Written))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commits.conflicts += int64(c.Conflicts)
+	if c.Written == 0 {
+		return
+	}
+	p.commits.n++
+	p.commits.files += int64(c.Files)
+	p.commits.bytes += c.Bytes
+	p.commits.took.Observe(c.Took, 1)
+	p.commits.published.Add(c.Published)
+}
+
+// Untold returns what the tally of a window of a shard, all that is known of it, has beyond what was told of it.
+func (p *Progress) Untold(start time.Time, shard int, t click.Tally) click.Tally {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return t.Minus(p.told[part{start, shard}])
+}
+
+// Told notes that the tally of a window of a shard was told.
+func (p *Progress) Told(start time.Time, shard int, t click.Tally) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if len(p.told) >= maxWindows {
+		clear(p.told)
+	}
+	p.told[part{start, shard}] = t
+}
 
 // maxWindows is how many windows' duplicates are remembered, to tell what is new in one that is stored again.
 const maxWindows = 10_000
@@ -104,6 +184,13 @@ func (p *Progress) At(reader int32, lag, watermark int64) {
 	p.readers[reader] = position{lag, watermark}
 }
 
+// Partitions notes where partitions stand.
+func (p *Progress) Partitions(at map[int32]At) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	maps.Copy(p.partitions, at)
+}
+
 // Snapshot returns the state as it is now.
 func (p *Progress) Snapshot() Snapshot {
 	s := Snapshot{Read: p.read.Load(), Counted: p.counted.Load(), Skipped: p.skipped.Load(), Deferred: p.deferred.Load(), Windows: p.windows.Load(), Forwarded: p.forwarded.Load(), Rejected: map[click.Reason]int64{}}
@@ -115,6 +202,10 @@ func (p *Progress) Snapshot() Snapshot {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	s.Duplicates = p.twice
+	s.Partitions = maps.Clone(p.partitions)
+	s.Latency, s.Bundle = p.latency, p.bundle
+	s.Publish, s.Commit = p.commits.published, p.commits.took
+	s.Commits, s.Conflicts, s.Files, s.Bytes = p.commits.n, p.commits.conflicts, p.commits.files, p.commits.bytes
 	low, known := int64(0), false
 	for _, at := range p.readers {
 		s.Lag += at.lag

@@ -34,7 +34,6 @@ type Decoder struct {
 	settings DecodeSettings
 	records  decode.Decoder
 	batch    click.Batch
-	deferred int
 }
 
 // NewDecoder returns a decoder, or an error if its settings make no sense.
@@ -54,15 +53,14 @@ func NewDecoder(s DecodeSettings) (*Decoder, error) {
 
 // Chunk decodes and checks each record of c, which was fetched now. It hands those that are no click, or come too
 // late, to reject, and shows the watermark the others. It fails only for what is no fault of the records. The
-// batch is valid until the next call. skipped is how many clicks were left out as an earlier run has dealt with
-// them.
-func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now time.Time, w *kafka.Watermark, reject func(click.Reject)) (b click.Batch, skipped int, err error) {
+// batch is valid until the next call.
+func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now time.Time, w *kafka.Watermark, reject func(click.Reject)) (b click.Batch, err error) {
 	b = d.batch
-	d.deferred = 0
+	b.Skipped, b.Deferred = 0, 0
 	defer func() { d.batch = b }()
 	b.Partition, b.After, b.First, b.Next, b.Watermark = c.Partition, c.After, c.First, c.Next, w.Reported()
 	b.Pages, b.Times, b.Schemas = slices.Grow(b.Pages[:0], len(c.Records)), slices.Grow(b.Times[:0], len(c.Records)), b.Schemas[:0]
-	b.Events, b.Rejects = b.Events[:0], b.Rejects[:0]
+	b.Events, b.Rejects, b.Written = b.Events[:0], b.Rejects[:0], b.Written[:0]
 	var (
 		clicked click.Click
 		newest  = kafka.NoTime
@@ -79,7 +77,7 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		stage := "decode"
 		switch {
 		case err != nil:
-			return b, skipped, fmt.Errorf("topic %s partition %d offset %d: %w", topic, rec.Partition, rec.Offset, err)
+			return b, fmt.Errorf("topic %s partition %d offset %d: %w", topic, rec.Partition, rec.Offset, err)
 		case fault != nil:
 		default:
 			stage = "validate"
@@ -87,12 +85,12 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 				fault = d.checkSize(&clicked)
 			}
 			if fault == nil && d.dealtWith(c, rec, clicked.Timestamp) {
-				skipped++
+				b.Skipped++
 				continue
 			}
 			if fault == nil && clicked.Timestamp < oldest {
 				if _, replayed := replay.Of(rec.Headers); replayed {
-					d.deferred++
+					b.Deferred++ // it was a dead letter once, and is not to be one again
 					continue
 				}
 				stage = "window"
@@ -113,6 +111,9 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 			b.Events = append(b.Events, click.Event{ID: clicked.EventID, User: clicked.UserID, Session: clicked.SessionID, Offset: rec.Offset, Timestamp: at})
 		}
 		newest = max(newest, clicked.Timestamp)
+		if rec.Offset >= c.Consumed {
+			b.Written = wrote(b.Written, at)
+		}
 		if id := d.records.Schema(); id != 0 && (len(b.Schemas) == 0 || b.Schemas[len(b.Schemas)-1] != id) {
 			b.Schemas = append(b.Schemas, id)
 		}
@@ -122,7 +123,18 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 	if newest != kafka.NoTime {
 		w.Observe(c.Index, newest, now)
 	}
-	return b, skipped, nil
+	return b, nil
+}
+
+// wrote adds a click whose record was written then, in milliseconds since the epoch. Records that follow each other were
+// mostly written at about the same time.
+func wrote(w []click.Written, millis int64) []click.Written {
+	millis &^= click.WrittenStep - 1
+	if n := len(w); n > 0 && w[n-1].Millis == millis {
+		w[n-1].Clicks++
+		return w
+	}
+	return append(w, click.Written{Millis: millis, Clicks: 1})
 }
 
 // checkSize tells whether c is larger than what may be said of it.
@@ -133,10 +145,6 @@ func (d *Decoder) checkSize(c *click.Click) *click.Fault {
 	}
 	return click.Faultf(click.TooLarge, "what follows from it takes up to %d bytes, and the topic takes %d", n, d.settings.MaxBytes)
 }
-
-// Deferred returns how many clicks of the last chunk were left out as they were replayed and their windows are final.
-// They were dead letters once, and are not to be so again: a rebuild of those windows takes them in.
-func (d *Decoder) Deferred() int { return d.deferred }
 
 // dealtWith tells whether an earlier run has counted the click into a window that is final, or has rejected it as
 // too late. Its watermark is not known any more: this run would count a click that is a dead letter.

@@ -22,15 +22,15 @@ func record(offset int64, at time.Time) *kgo.Record {
 }
 
 // chunk decodes records and returns the pages that count, how many were skipped, and the rejects.
-func chunk(t *testing.T, s DecodeSettings, c kafka.Chunk, w *kafka.Watermark) (pages []string, skipped int, rejects []click.Reject) {
+func chunk(t *testing.T, s DecodeSettings, c kafka.Chunk, w *kafka.Watermark) (pages []string, skipped int64, rejects []click.Reject) {
 	t.Helper()
 	s.Format, s.Window, s.ClockSkew = "json", time.Minute, time.Minute
 	d, err := NewDecoder(s)
 	require.NoError(t, err)
-	b, skipped, err := d.Chunk(t.Context(), "clicks", c, noon, w, func(x click.Reject) { rejects = append(rejects, x) })
+	b, err := d.Chunk(t.Context(), "clicks", c, noon, w, func(x click.Reject) { rejects = append(rejects, x) })
 	require.NoError(t, err)
 	assert.Len(t, b.Times, len(b.Pages))
-	return b.Pages, skipped, rejects
+	return b.Pages, b.Skipped, rejects
 }
 
 func watermark(reported int64) *kafka.Watermark {
@@ -71,7 +71,7 @@ func TestChunkAfterAResume(t *testing.T) {
 	}}
 	pages, skipped, rejects := chunk(t, s, c, watermark(kafka.NoTime))
 	assert.Equal(t, []string{"/0", "/4"}, pages)
-	assert.Equal(t, 3, skipped)
+	assert.EqualValues(t, 3, skipped)
 	require.Len(t, rejects, 2)
 	assert.EqualValues(t, 3, rejects[0].Offset)
 	assert.EqualValues(t, 6, rejects[1].Offset)
@@ -101,7 +101,7 @@ func TestChunkDefersWhatWasReplayed(t *testing.T) {
 	d, err := NewDecoder(DecodeSettings{Format: "json", ClockSkew: time.Minute, Window: time.Minute, AllowedLateness: time.Minute})
 	require.NoError(t, err)
 	var rejects []click.Reject
-	b, skipped, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Records: []*kgo.Record{
+	b, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Records: []*kgo.Record{
 		replayed(record(0, noon)),                      // its window is open
 		replayed(record(1, noon.Add(-10*time.Minute))), // and not any more
 		record(2, noon.Add(-10*time.Minute)),           // never replayed
@@ -109,15 +109,15 @@ func TestChunkDefersWhatWasReplayed(t *testing.T) {
 	}}, noon, watermark(noon.UnixMilli()), func(x click.Reject) { rejects = append(rejects, x) })
 	require.NoError(t, err)
 	assert.Equal(t, []string{"/0"}, b.Pages)
-	assert.Zero(t, skipped)
-	assert.Equal(t, 1, d.Deferred())
+	assert.Zero(t, b.Skipped)
+	assert.EqualValues(t, 1, b.Deferred)
 	require.Len(t, rejects, 2)
 	assert.EqualValues(t, 2, rejects[0].Offset)
 	assert.Len(t, rejects[1].Headers, 6, "what fails again says how often it was tried")
 
-	_, _, err = d.Chunk(t.Context(), "clicks", kafka.Chunk{}, noon, watermark(kafka.NoTime), nil)
+	b, err = d.Chunk(t.Context(), "clicks", kafka.Chunk{}, noon, watermark(kafka.NoTime), nil)
 	require.NoError(t, err)
-	assert.Zero(t, d.Deferred(), "of the last chunk alone")
+	assert.Zero(t, b.Deferred, "of the last chunk alone")
 }
 
 // TestChunkTellsAllOfAClick is for steps that want more than pages and times.
@@ -126,7 +126,7 @@ func TestChunkTellsAllOfAClick(t *testing.T) {
 	d, err := NewDecoder(DecodeSettings{Format: "json", ClockSkew: time.Minute, Window: time.Minute, Events: true, AnyTime: true})
 	require.NoError(t, err)
 	for range 2 { // the columns of one chunk are not the next one's
-		b, _, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Records: []*kgo.Record{late}}, noon, watermark(noon.UnixMilli()), nil)
+		b, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Records: []*kgo.Record{late}}, noon, watermark(noon.UnixMilli()), nil)
 		require.NoError(t, err)
 		assert.Equal(t, []string{"/7"}, b.Pages, "it is never too late")
 		assert.Equal(t, []click.Event{{ID: "e", User: "u", Offset: 7, Timestamp: noon.UnixMilli()}}, b.Events)
@@ -136,4 +136,26 @@ func TestChunkTellsAllOfAClick(t *testing.T) {
 func TestNewDecoderRefusesAFormat(t *testing.T) {
 	_, err := NewDecoder(DecodeSettings{Format: "xml"})
 	assert.ErrorContains(t, err, `format "xml"`)
+}
+
+// TestChunkTellsWhenItsClicksWereWritten leaves out what an earlier run has consumed, and what is no click.
+func TestChunkTellsWhenItsClicksWereWritten(t *testing.T) {
+	d, err := NewDecoder(DecodeSettings{Format: "json", ClockSkew: time.Minute, Window: time.Minute, AnyTime: true})
+	require.NoError(t, err)
+	written := func(offset int64, after time.Duration) *kgo.Record {
+		rec := record(offset, noon)
+		rec.Timestamp = noon.Add(after)
+		return rec
+	}
+	nonsense := written(4, 0)
+	nonsense.Value = []byte("nonsense")
+	at := noon.UnixMilli() &^ (click.WrittenStep - 1)
+	for range 2 {
+		b, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Consumed: 1, Records: []*kgo.Record{
+			written(0, 0), written(1, 0), written(2, 0), written(3, time.Second), nonsense, written(5, 0),
+		}}, noon, watermark(kafka.NoTime), func(click.Reject) {})
+		require.NoError(t, err)
+		assert.Len(t, b.Pages, 5)
+		assert.Equal(t, []click.Written{{Millis: at, Clicks: 2}, {Millis: (noon.UnixMilli() + 1000) &^ (click.WrittenStep - 1), Clicks: 1}, {Millis: at, Clicks: 1}}, b.Written)
+	}
 }

@@ -132,6 +132,7 @@ var errSplit = errors.New("the rest was given up")
 
 // ProcessElement reads one bundle of a: chunk by chunk, claiming each whole.
 func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockRTracker, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) (sdf.ProcessContinuation, error) {
+	began := time.Now()
 	r, err := kafka.Resume(f.Config.Reader, a, rt.GetRestriction().(kafka.Restriction).Next, e.Millis())
 	if err != nil {
 		return sdf.StopProcessing(), err
@@ -149,7 +150,10 @@ func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockR
 		rest = 0
 	}
 	e.Set(r.Watermark.Advance(time.Now()))
-	progress.Of(a.Pipeline).At(a.Partitions[0], r.Lag(), e.Millis())
+	done := progress.Of(a.Pipeline)
+	done.At(a.Partitions[0], r.Lag(), e.Millis())
+	done.Partitions(standing(a, r.Watermark))
+	done.Bundle(time.Since(began))
 	if r.Done() {
 		r.Close()
 		_, _, err := rt.TrySplit(0) // nothing is left to resume
@@ -175,7 +179,7 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 			if !claim(kafka.Claim{Index: c.Index, Next: c.Next}) {
 				return errSplit
 			}
-			b, skipped, err := d.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
+			b, err := d.Chunk(ctx, a.Topic, c, time.Now(), r.Watermark, func(x click.Reject) {
 				done.Rejected(x.Fault.Reason)
 				if !cfg.Decode.Rejects {
 					reject(x)
@@ -185,9 +189,8 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 				return err
 			}
 			b.Reader = a.Partitions[0]
-			done.Read(len(c.Records), len(b.Pages), skipped)
-			done.Deferred(d.Deferred())
-			if len(b.Pages) > 0 || cfg.Decode.Events { // who asks for all wants to know how far this is, too
+			done.Read(len(c.Records), &b)
+			if b.Tells() || cfg.Decode.Events { // who asks for all wants to know how far this is, too
 				emit(b)
 			}
 			return nil
@@ -203,6 +206,20 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 		}
 	}
 	return nil
+}
+
+// standing returns where the partitions of a stand.
+func standing(a kafka.Assignment, w *kafka.Watermark) map[int32]progress.At {
+	now, at := time.Now(), make(map[int32]progress.At, len(a.Partitions))
+	for i, p := range a.Partitions {
+		millis, idle := w.Of(i, now)
+		stands := progress.At{Idle: idle}
+		if millis != kafka.NoTime {
+			stands.Watermark = time.UnixMilli(millis).UTC()
+		}
+		at[p] = stands
+	}
+	return at
 }
 
 // ReadWholeFn reads an assignment, which has an end, in one bundle. It is no splittable function: Spark's batch

@@ -97,7 +97,7 @@ func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64
 	}
 	content := table.Window{
 		Start: toTime(in.Start), End: toTime(in.End), Shard: int(shard),
-		Views: views, Users: users, Events: c.Events, Duplicates: c.Duplicates(), Offsets: c.Offsets, Schemas: c.Schemas,
+		Views: views, Users: users, Events: c.Events, Duplicates: c.Duplicates(), Offsets: c.Offsets, Schemas: c.Schemas, Tally: c.Tally,
 	}
 	content.KeepTop(f.Config.Table.Top)
 	f.windows[k] = content
@@ -131,17 +131,24 @@ func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
 	}
 	committing.RLock()
 	defer committing.RUnlock()
-	done, err := f.table.Replace(ctx, slices.Collect(maps.Values(f.windows)))
+	told := progress.Of(f.Config.Pipeline)
+	windows := slices.Collect(maps.Values(f.windows))
+	for i := range windows {
+		windows[i].Tally = told.Untold(windows[i].Start, windows[i].Shard, windows[i].Tally)
+	}
+	done, err := f.table.Replace(ctx, windows)
 	if err != nil {
 		return err
 	}
 	for _, r := range done.Refused {
 		slog.Warn("a window would have shrunk and was left as it is", "table", f.Config.Table.Path, "why", r.String())
 	}
-	told := progress.Of(f.Config.Pipeline)
-	told.Wrote(done.Written)
+	told.Wrote(done)
 	for _, w := range f.windows {
 		told.Duplicates(w.Start, w.Duplicates)
+		if done.Written > 0 { // else nothing was committed that tells
+			told.Told(w.Start, w.Shard, w.Tally)
+		}
 	}
 	return nil
 }

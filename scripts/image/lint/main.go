@@ -27,7 +27,7 @@ func main() {
 		}
 		for _, w := range warnings {
 			found = true
-			fmt.Fprintln(os.Stderr, path+": "+w)
+			fmt.Println(path + ": " + w)
 		}
 	}
 	if found {

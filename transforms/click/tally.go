@@ -1,0 +1,30 @@
+package click
+
+// Tally is what a pipeline tells of itself, beside its counts: it travels with them, so that it is known wherever the
+// table is, on whatever runner. The zero value tells nothing.
+type Tally struct {
+	Latency  Durations // of counted clicks, each from its record's broker timestamp until its count left the reader
+	Skipped  int64     // clicks left out as an earlier run had dealt with them
+	Deferred int64     // replayed clicks of closed windows, left to a rebuild
+}
+
+// Add adds what o tells.
+func (t *Tally) Add(o Tally) {
+	t.Latency.Add(o.Latency)
+	t.Skipped += o.Skipped
+	t.Deferred += o.Deferred
+}
+
+// Minus returns what t tells beyond an earlier state of it.
+func (t Tally) Minus(o Tally) Tally {
+	return Tally{t.Latency.Minus(o.Latency), max(0, t.Skipped-o.Skipped), max(0, t.Deferred-o.Deferred)}
+}
+
+// Written is that so many clicks' records were written at about the same time.
+type Written struct {
+	Millis int64 // the broker timestamp, since the epoch, down to a multiple of WrittenStep
+	Clicks int32
+}
+
+// WrittenStep is how exactly Written tells times, in milliseconds: a power of two, well below what anybody asks for.
+const WrittenStep = 64

@@ -1,0 +1,100 @@
+package count
+
+import (
+	"cmp"
+	"encoding/binary"
+	"slices"
+	"time"
+
+	"clickstream/transforms/click"
+)
+
+// appendTally appends: how many buckets of the latency are not empty, and the number and the count of each; their sum in
+// milliseconds; the skipped and the deferred clicks. A tally that tells nothing is one byte of zero.
+func appendTally(b []byte, t *click.Tally) []byte {
+	if *t == (click.Tally{}) {
+		return append(b, 0)
+	}
+	n := 0
+	for _, count := range t.Latency.Buckets {
+		if count > 0 {
+			n++
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(n+1))
+	for i, count := range t.Latency.Buckets {
+		if count > 0 {
+			b = binary.AppendUvarint(b, uint64(i))
+			b = binary.AppendUvarint(b, uint64(count))
+		}
+	}
+	b = binary.AppendUvarint(b, uint64(t.Latency.Sum.Milliseconds()))
+	b = binary.AppendUvarint(b, uint64(t.Skipped))
+	return binary.AppendUvarint(b, uint64(t.Deferred))
+}
+
+// tally reads what appendTally wrote.
+func (d *decoder) tally() (t click.Tally) {
+	n := d.length()
+	if n == 0 {
+		return t
+	}
+	for range n - 1 {
+		i, count := d.number(), d.number()
+		if i < 0 || i >= int64(len(t.Latency.Buckets)) || count < 0 {
+			d.failed = true
+			return click.Tally{}
+		}
+		t.Latency.Buckets[i] = count
+	}
+	t.Latency.Sum = time.Duration(d.number()) * time.Millisecond
+	t.Skipped, t.Deferred = d.number(), d.number()
+	return t
+}
+
+// seen is what the batches of a bundle tell beside their clicks.
+type seen struct {
+	written           []click.Written
+	gathered          int // of them, when they were last put together
+	skipped, deferred int64
+}
+
+// manyWritten is how many are noted before those of the same time are put together: records whose timestamps are in no
+// order are noted one by one.
+const manyWritten = 1 << 12
+
+func (s *seen) reset() { *s = seen{written: s.written[:0]} }
+
+func (s *seen) note(b *click.Batch) {
+	s.written = append(s.written, b.Written...)
+	if len(s.written) > max(manyWritten, 2*s.gathered) {
+		s.gather()
+	}
+	s.skipped += b.Skipped
+	s.deferred += b.Deferred
+}
+
+// gather puts together what was written at the same time.
+func (s *seen) gather() {
+	slices.SortFunc(s.written, func(a, b click.Written) int { return cmp.Compare(a.Millis, b.Millis) })
+	n := 0
+	for _, w := range s.written[1:] {
+		if w.Millis == s.written[n].Millis {
+			s.written[n].Clicks += w.Clicks
+			continue
+		}
+		n++
+		s.written[n] = w
+	}
+	s.written = s.written[:n+1]
+	s.gathered = n + 1
+}
+
+// tally returns what the bundle has to tell when its counts leave, now.
+func (s *seen) tally(now time.Time) click.Tally {
+	t := click.Tally{Skipped: s.skipped, Deferred: s.deferred}
+	for _, w := range s.written {
+		t.Latency.Observe(now.Sub(time.UnixMilli(w.Millis)), int64(w.Clicks))
+	}
+	return t
+}
