@@ -272,7 +272,7 @@ func (r *replayer) take(ctx, lasting context.Context, l *letter) error {
 	}
 	origin := replay.Origin{
 		Topic: r.Letters.DeadLetterTopic, Partition: l.partition, Offset: l.offset,
-		SourcePartition: l.source, SourceOffset: l.of, Timestamp: l.written, Attempt: l.attempt + 1,
+		SourcePartition: l.source, SourceOffset: l.of, Timestamp: l.written, Attempt: l.attempt + 1, Reason: l.reason,
 	}
 	// It bears the time of its replay: the topic's retention would soon take an old one away again.
 	rec := &kgo.Record{Topic: r.Audit.Topic, Partition: l.source, Key: l.record.Key, Value: l.record.Value, Headers: origin.Headers(l.record.Headers)}

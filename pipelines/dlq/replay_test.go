@@ -52,7 +52,7 @@ func TestReplayPutsBackWhatWas(t *testing.T) {
 			}
 			o, ok := replay.Of(rec.Headers)
 			require.True(t, ok)
-			assert.Equal(t, replay.Origin{Topic: d.letters, Partition: 1, Offset: letter.Offset, SourcePartition: 1, SourceOffset: int64(i), Timestamp: o.Timestamp, Attempt: 1}, o)
+			assert.Equal(t, replay.Origin{Topic: d.letters, Partition: 1, Offset: letter.Offset, SourcePartition: 1, SourceOffset: int64(i), Timestamp: o.Timestamp, Attempt: 1, Reason: click.JSON}, o)
 			assert.WithinDuration(t, time.Now(), rec.Timestamp, time.Hour)
 		}
 		rec := all[settings.Place{}]

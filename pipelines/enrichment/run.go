@@ -114,5 +114,9 @@ func Summary(p Plan, took time.Duration) string {
 		return fmt.Sprintf("the job ended after %s; what it enriched is in topic %s", took, p.Enrich.Topic)
 	}
 	s := progress.Of(p.Pipeline).Snapshot()
-	return fmt.Sprintf("read %d records in %s: wrote %d clicks to topic %s, rejected %s", s.Read, took, s.Forwarded, p.Enrich.Topic, status.Rejects(s))
+	skipped := ""
+	if s.Skipped > 0 {
+		skipped = fmt.Sprintf(", skipped %d late clicks that were replayed: they are written where they first stood", s.Skipped)
+	}
+	return fmt.Sprintf("read %d records in %s: wrote %d clicks to topic %s, rejected %s%s", s.Read, took, s.Forwarded, p.Enrich.Topic, status.Rejects(s), skipped)
 }

@@ -147,8 +147,12 @@ func (d *Decoder) checkSize(c *click.Click) *click.Fault {
 }
 
 // dealtWith tells whether an earlier run has counted the click into a window that is final, or has rejected it as
-// too late. Its watermark is not known any more: this run would count a click that is a dead letter.
+// too late. Its watermark is not known any more: this run would count a click that is a dead letter. For who takes clicks
+// of any time, those that were replayed as they came too late are clicks where they first stood.
 func (d *Decoder) dealtWith(c kafka.Chunk, rec *kgo.Record, at int64) bool {
+	if d.settings.AnyTime && replay.OfALateClick(rec.Headers) {
+		return true
+	}
 	return at < d.settings.Final && rec.Offset < c.Consumed || len(c.Rejected) > 0 && c.Rejected.Has(rec.Offset)
 }
 

@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"clickstream/transforms/click"
 )
 
 // Prefix begins the keys of all headers that a replay adds to a record.
@@ -20,6 +22,7 @@ const (
 	sourceKey    = Prefix + "source"
 	timestampKey = Prefix + "timestamp"
 	attemptKey   = Prefix + "attempt"
+	reasonKey    = Prefix + "reason"
 )
 
 // rejection begins the keys of the headers that a dead letter has.
@@ -36,6 +39,15 @@ type Origin struct {
 	Timestamp       int64 // of that record, milliseconds since the epoch
 
 	Attempt int // 1 where it was replayed once
+
+	Reason click.Reason // why it was a dead letter; empty where an older version replayed it
+}
+
+// OfALateClick tells whether a record was replayed that had come too late for a window: where it first stood, it is a click
+// for all that need no windows.
+func OfALateClick(headers []kgo.RecordHeader) bool {
+	o, ok := Of(headers)
+	return ok && o.Reason == click.TooLate
 }
 
 // Of returns where a record was replayed from; false for one that was not.
@@ -69,6 +81,9 @@ func Of(headers []kgo.RecordHeader) (Origin, bool) {
 			var n int64
 			n, ok = number(h.Value)
 			o.Attempt = int(n)
+		case reasonKey:
+			o.Reason = click.Reason(h.Value)
+			continue
 		default:
 			continue
 		}
@@ -93,7 +108,7 @@ func partition(value []byte) (int32, bool) {
 // Headers returns the headers of the record that is put back: those that the dead letter had, without what its rejection
 // and earlier replays added, and o.
 func (o Origin) Headers(had []kgo.RecordHeader) []kgo.RecordHeader {
-	headers := make([]kgo.RecordHeader, 0, len(had)+6)
+	headers := make([]kgo.RecordHeader, 0, len(had)+7)
 	for _, h := range had {
 		if !strings.HasPrefix(h.Key, rejection) && !strings.HasPrefix(h.Key, Prefix) {
 			headers = append(headers, h)
@@ -107,5 +122,6 @@ func (o Origin) Headers(had []kgo.RecordHeader) []kgo.RecordHeader {
 		kgo.RecordHeader{Key: sourceKey, Value: source},
 		kgo.RecordHeader{Key: timestampKey, Value: strconv.AppendInt(nil, o.Timestamp, 10)},
 		kgo.RecordHeader{Key: attemptKey, Value: strconv.AppendInt(nil, int64(o.Attempt), 10)},
+		kgo.RecordHeader{Key: reasonKey, Value: []byte(o.Reason)},
 	)
 }
