@@ -91,7 +91,7 @@ func (s sink) histogram(m *Metric, h *click.Durations, labels ...string) {
 		below += uint64(h.Buckets[i])
 		buckets[bound.Seconds()] = below
 	}
-	s.to <- prometheus.MustNewConstHistogram(s.descs[m], uint64(h.Count()), h.Sum.Seconds(), buckets, labels...)
+	s.to <- prometheus.MustNewConstHistogram(s.descs[m], uint64(h.Count()), float64(h.Millis)/1000, buckets, labels...)
 }
 
 func zeroOrOne(is bool) float64 {

@@ -22,7 +22,7 @@ var DurationBounds = [...]time.Duration{
 // more than its numbers: copies are independent.
 type Durations struct {
 	Buckets [len(DurationBounds) + 1]int64 // not cumulative; the last is of all that exceed every bound
-	Sum     time.Duration
+	Millis  int64                          // their sum: a backlog's, of a hundred million clicks a week old, is no time.Duration any more
 }
 
 // Observe adds n durations of d. Less than nothing, of clocks that differ, counts as nothing.
@@ -33,7 +33,7 @@ func (h *Durations) Observe(d time.Duration, n int64) {
 		at++
 	}
 	h.Buckets[at] += n
-	h.Sum += d * time.Duration(n)
+	h.Millis += d.Round(time.Millisecond).Milliseconds() * n
 }
 
 // Count returns how many durations there are.
@@ -50,7 +50,7 @@ func (h *Durations) Add(o Durations) {
 	for i, n := range o.Buckets {
 		h.Buckets[i] += n
 	}
-	h.Sum += o.Sum
+	h.Millis += o.Millis
 }
 
 // Minus returns what h has beyond an earlier state of it. Where o is no earlier state, what would be negative is left out.
@@ -58,7 +58,7 @@ func (h Durations) Minus(o Durations) Durations {
 	for i, n := range o.Buckets {
 		h.Buckets[i] = max(0, h.Buckets[i]-n)
 	}
-	h.Sum = max(0, h.Sum-o.Sum)
+	h.Millis = max(0, h.Millis-o.Millis)
 	return h
 }
 
@@ -91,7 +91,7 @@ const beyond = "+Inf"
 // and not numbers of buckets, so that another version with other ones can take it.
 func (h Durations) String() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d", h.Sum.Milliseconds())
+	fmt.Fprintf(&b, "%d", h.Millis)
 	for i, n := range h.Buckets {
 		switch {
 		case n == 0:
@@ -108,7 +108,7 @@ func (h Durations) String() string {
 func ParseDurations(text string) (Durations, error) {
 	var h Durations
 	sum, rest, _ := strings.Cut(text, " ")
-	millis, err := parseCount(sum, math.MaxInt64/int64(time.Millisecond))
+	millis, err := parseCount(sum, math.MaxInt64)
 	if err != nil {
 		return Durations{}, fmt.Errorf("histogram %q: %w", text, err)
 	}
@@ -128,7 +128,7 @@ func ParseDurations(text string) (Durations, error) {
 		}
 		h.Observe(time.Duration(limit)*time.Millisecond, n)
 	}
-	h.Sum = time.Duration(millis) * time.Millisecond
+	h.Millis = millis
 	return h, nil
 }
 

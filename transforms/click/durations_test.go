@@ -17,9 +17,10 @@ func TestDurationsAreCountedByTheirBounds(t *testing.T) {
 	h.Observe(30*time.Second, 2)
 	h.Observe(30*time.Second+1, 4)
 	h.Observe(2*time.Hour, 8)
-	assert.EqualValues(t, 15, h.Count())
-	assert.Equal(t, 16*time.Hour+180*time.Second+4, h.Sum)
-	assert.EqualValues(t, 1, h.Buckets[0])
+	h.Observe(0, 1)
+	assert.EqualValues(t, 16, h.Count())
+	assert.Equal(t, (16*time.Hour + 180*time.Second).Milliseconds(), h.Millis)
+	assert.EqualValues(t, 2, h.Buckets[0])
 	assert.EqualValues(t, 8, h.Buckets[len(click.DurationBounds)], "beyond every bound")
 	for i, bound := range click.DurationBounds {
 		switch bound {
@@ -67,7 +68,7 @@ func TestDurationsAsText(t *testing.T) {
 	got, err := click.ParseDurations("5 7:2")
 	require.NoError(t, err)
 	assert.EqualValues(t, 2, got.Buckets[1], "a bound that this version does not have")
-	for _, text := range []string{"", "x", "-1", "1 5", "1 5:x", "1 :5", "1 5:-1", "9223372036854775807"} {
+	for _, text := range []string{"", "x", "-1", "1 5", "1 5:x", "1 :5", "1 5:-1", "9223372036854775808", "1 9223372036854775807:1"} {
 		_, err := click.ParseDurations(text)
 		require.ErrorContains(t, err, "histogram", text)
 	}

@@ -2,7 +2,6 @@ package count
 
 import (
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,7 +22,7 @@ func TestEncodingRoundTrip(t *testing.T) {
 		},
 		"tally": {
 			Pages: []string{"/a"}, Views: []int64{3}, Events: 3, Offsets: map[int32]click.OffsetRange{},
-			Tally: click.Tally{Latency: click.Durations{Buckets: [len(click.DurationBounds) + 1]int64{3: 1 << 40, len(click.DurationBounds): 1}, Sum: time.Hour}, Skipped: 1, Deferred: 1 << 50},
+			Tally: click.Tally{Latency: click.Durations{Buckets: [len(click.DurationBounds) + 1]int64{3: 1 << 40, len(click.DurationBounds): 1}, Millis: 1 << 50}, Skipped: 1, Deferred: 1 << 50},
 		},
 		"settled": {Pages: []string{"/a"}, Views: []int64{3}, Events: 5, Offsets: map[int32]click.OffsetRange{}},
 	} {
@@ -54,7 +53,7 @@ func FuzzDecode(f *testing.F) {
 	p := NewPartial(minute, 1, false, true)
 	p.Add(click.Batch{Pages: []string{"/"}, Times: []int64{0}, Events: []click.Event{{User: "u"}}, Next: 1})
 	p.Take(func(_ int64, _ int32, c Counts) { f.Add(Encode(c)) })
-	f.Add(Encode(Counts{Tally: click.Tally{Latency: click.Durations{Buckets: [len(click.DurationBounds) + 1]int64{2: 5}, Sum: time.Second}, Skipped: 7}}))
+	f.Add(Encode(Counts{Tally: click.Tally{Latency: click.Durations{Buckets: [len(click.DurationBounds) + 1]int64{2: 5}, Millis: 1000}, Skipped: 7}}))
 	f.Add([]byte{})
 	f.Add([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01})
 	f.Fuzz(func(t *testing.T, b []byte) {

@@ -28,7 +28,7 @@ func appendTally(b []byte, t *click.Tally) []byte {
 			b = binary.AppendUvarint(b, uint64(count))
 		}
 	}
-	b = binary.AppendUvarint(b, uint64(t.Latency.Sum.Milliseconds()))
+	b = binary.AppendUvarint(b, uint64(t.Latency.Millis))
 	b = binary.AppendUvarint(b, uint64(t.Skipped))
 	return binary.AppendUvarint(b, uint64(t.Deferred))
 }
@@ -47,7 +47,7 @@ func (d *decoder) tally() (t click.Tally) {
 		}
 		t.Latency.Buckets[i] = count
 	}
-	t.Latency.Sum = time.Duration(d.number()) * time.Millisecond
+	t.Latency.Millis = d.number()
 	t.Skipped, t.Deferred = d.number(), d.number()
 	return t
 }

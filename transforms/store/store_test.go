@@ -1,6 +1,9 @@
 package store
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -9,7 +12,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"clickstream/io/delta"
+	"clickstream/io/objects"
 	"clickstream/io/table"
+	"clickstream/transforms/click"
 	"clickstream/transforms/count"
 	"clickstream/transforms/progress"
 	"clickstream/transforms/teardown"
@@ -61,4 +67,35 @@ type firing struct {
 func TestCountsMustBeInFixedWindows(t *testing.T) {
 	f := &ReplaceFn{}
 	assert.ErrorContains(t, f.ProcessElement(t.Context(), window.GlobalWindow{}, 0, count.Counts{}), "fixed windows are wanted")
+}
+
+// TestTallyIsTheTablesOnce fires a window twice, with all that it has each time: the log tells of what is new.
+func TestTallyIsTheTablesOnce(t *testing.T) {
+	f := &ReplaceFn{Config: Config{Pipeline: t.Name(), Table: table.Settings{
+		Path: t.TempDir(), Format: table.Delta, Topic: "t", Window: time.Minute, Shards: 1, Version: "test",
+	}}}
+	t.Cleanup(func() { require.NoError(t, teardown.End(t.Name())) })
+	told := func(views, skipped int64) string {
+		require.NoError(t, f.StartBundle(t.Context()))
+		start := mtime.FromTime(noon)
+		w := window.IntervalWindow{Start: start, End: start.Add(time.Minute)}
+		require.NoError(t, f.ProcessElement(t.Context(), w, 0, count.Counts{Pages: []string{"/"}, Views: []int64{views}, Events: views, Tally: click.Tally{Skipped: skipped}}))
+		require.NoError(t, f.FinishBundle(t.Context()))
+		store, err := objects.Open(t.Context(), f.Config.Table.Path)
+		require.NoError(t, err)
+		log, err := delta.Open(t.Context(), store, delta.Options{})
+		require.NoError(t, err)
+		data, err := os.ReadFile(filepath.Join(f.Config.Table.Path, "_delta_log", fmt.Sprintf("%020d.json", log.Snapshot().Version)))
+		require.NoError(t, err)
+		e, err := delta.ParseEntry(log.Snapshot().Version, data)
+		require.NoError(t, err)
+		return e.Info.OperationMetrics["skippedClicks"]
+	}
+	assert.Equal(t, "3", told(5, 3))
+	assert.Equal(t, "4", told(6, 7))
+	assert.Equal(t, "4", told(6, 9), "nothing was new, and nothing is committed")
+	assert.Equal(t, "3", told(7, 10), "with what could not be told before")
+	p := progress.Of(t.Name()).Snapshot()
+	assert.EqualValues(t, 3, p.Commits)
+	assert.EqualValues(t, 1, p.Publish.Count(), "the window was new once")
 }
