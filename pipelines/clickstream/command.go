@@ -36,6 +36,7 @@ type commands struct {
 	Topics     topicsCommand     `cmd:"" help:"Make or compare the topics of a YAML file."`
 	Schemas    schemasCommand    `cmd:"" help:"Register, check and compare the schemas of clicks."`
 	DLQ        dlqCommand        `cmd:"" name:"dlq" help:"Look at the records that could not be counted, and put them back."`
+	Monitor    monitorCommand    `cmd:"" help:"Watch a pipeline: metrics for Prometheus, and a page that shows how it goes."`
 	Table      tableCommand      `cmd:"" help:"Look at the table, hold it against its topic, count windows of it anew."`
 	Config     configCommand     `cmd:"" name:"config" help:"Look at the settings."`
 	Completion completionCommand `cmd:"" help:"Set up the completion of commands and flags in a shell."`

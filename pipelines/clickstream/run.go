@@ -45,7 +45,9 @@ func (c *runCommand) Run(ctx context.Context, common *settings.Common) error {
 	slog.Info("reading", "topic", c.Settings.Topic, "partitions", len(plan.Extent.Partitions), "start", c.Settings.Start, "until", c.Settings.Until, "table", c.Settings.Table)
 	begin := time.Now()
 	report := func(ctx context.Context, w io.Writer) { pageviews.Report(ctx, w, plan) }
-	err = withProgress(ctx, common, report, func() error { return pageviews.Run(ctx, plan) })
+	err = withMetrics(ctx, &c.Settings.Job, plan.Runner, plan.Pipeline, watchRun(&c.Settings, &plan), func() error {
+		return withProgress(ctx, common, report, func() error { return pageviews.Run(ctx, plan) })
+	})
 	if errors.Is(err, launch.ErrLeft) {
 		return nil
 	}

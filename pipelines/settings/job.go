@@ -2,7 +2,6 @@ package settings
 
 import (
 	"net"
-	"net/url"
 	"strings"
 	"time"
 )
@@ -33,8 +32,23 @@ func (j *Job) checkJob(c *checks, in *Input) {
 	if j.PollInterval > 0 && j.Runner != "flink" {
 		c.add("--poll-interval %s is for --runner flink; leave it out", duration(j.PollInterval))
 	}
+	j.checkMetrics(c)
+}
+
+// checkMetrics checks how metrics are served from within.
+func (j *Job) checkMetrics(c *checks) {
+	c.listen(&j.Serve)
 	if j.MetricsListen != "" {
 		c.address("metrics-listen", j.MetricsListen, true)
+		return
+	}
+	for _, given := range []struct {
+		flag string
+		is   bool
+	}{{"listen-tls-cert", j.Serve.TLSCert != ""}, {"listen-token-file", j.Serve.TokenFile != ""}, {"pprof", j.Serve.PProf}} {
+		if given.is {
+			c.add("--%s is for --metrics-listen, and that names no address; name one, or leave it out", given.flag)
+		}
 	}
 }
 
@@ -75,9 +89,7 @@ func (j *Job) checkJobService(c *checks, in *Input) {
 	if j.Runner == "spark" && in.Until.Word == Never {
 		c.add("--until is never; --runner spark counts what there is and ends, as its streaming of Go pipelines never would: name latest or a time, and run it again and again, each run goes on where the table is")
 	}
-	if u, err := url.Parse(j.FlinkREST); j.FlinkREST != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
-		c.add("--flink-rest is %q; write its URL, as http://localhost:8081", j.FlinkREST)
-	}
+	c.flinkREST(j.FlinkREST)
 	for _, option := range j.RunnerOptions {
 		if name, _, ok := strings.Cut(option, "="); !ok || name == "" || strings.ContainsAny(name, ":- ") {
 			c.add("--runner-option %q is no option and its value; write it as Beam does, as state_backend=rocksdb", option)

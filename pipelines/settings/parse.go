@@ -17,7 +17,7 @@ func Parser(cli any, s *Sources, opts ...kong.Option) (*kong.Kong, error) {
 	opts = append(opts, kong.ExplicitGroups([]kong.Group{
 		{Key: "source", Title: "Records:"}, {Key: "time", Title: "Time:"}, {Key: "table", Title: "Table:"},
 		{Key: "clicks", Title: "Clicks:"}, {Key: "letters", Title: "Dead letters:"}, {Key: "sessions", Title: "Sessions:"}, {Key: "demo", Title: "Demo:"}, {Key: "kafka", Title: "Kafka:"},
-		{Key: "runner", Title: "Runner:"}, {Key: "dataflow", Title: "Dataflow:"}, {Key: "common", Title: "Every command:"},
+		{Key: "runner", Title: "Runner:"}, {Key: "dataflow", Title: "Dataflow:"}, {Key: "metrics", Title: "Metrics:"}, {Key: "common", Title: "Every command:"},
 	}))
 	k, err := kong.New(cli, opts...)
 	if err != nil {

@@ -77,7 +77,9 @@ type Job struct {
 	RunnerOptions      []string      `name:"runner-option" help:"Any other option of the runner, by its name in Beam, as state_backend=rocksdb or savepoint_path=file:///savepoints/7; may be given again." placeholder:"NAME=VALUE" group:"runner"`
 	FlinkREST          string        `name:"flink-rest" help:"Flink's own interface, as http://localhost:8081: what a job is cancelled by, and soonest known to be done." placeholder:"URL" group:"runner"`
 	Async              bool          `name:"async" help:"Leave the job to its runner once it runs, in place of following it to its end." group:"runner"`
-	MetricsListen      string        `name:"metrics-listen" help:"Address to serve metrics for Prometheus at; none by default." placeholder:"HOST:PORT" group:"runner"`
+
+	MetricsListen string `name:"metrics-listen" help:"Address to serve metrics for Prometheus at, and a page that shows them, as the monitor command does; none by default." placeholder:"HOST:PORT" group:"metrics"`
+	Serve         Listen `embed:""`
 
 	Dataflow Dataflow `embed:""`
 }

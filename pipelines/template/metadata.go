@@ -24,7 +24,7 @@ var byLauncher = []string{
 // What means nothing within a template.
 var elsewhere = []string{
 	"endpoint", "environment", "environment-config", "parallelism", "checkpoint-interval", "poll-interval", "runner-option", "flink-rest", "async",
-	"metrics-listen", "worker-binary", "dry-run", "source", "expansion-service",
+	"metrics-listen", "listen-tls-cert", "listen-tls-key", "listen-token-file", "pprof", "worker-binary", "dry-run", "source", "expansion-service",
 }
 
 // patterns are the whole values of the settings that are free text, by their names. Which they are is found out by

@@ -1,0 +1,39 @@
+package monitor
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"time"
+
+	"clickstream/pipelines/vitals"
+	"clickstream/transforms/progress"
+)
+
+// process is the pipeline itself, in this process. What it tells takes the place of what it leaves behind, which is
+// later, and rounded.
+type process struct{ of *progress.Progress }
+
+func (*process) name() string               { return "process" }
+func (*process) patience() time.Duration    { return time.Second }
+func (*process) close()                     {}
+func (*process) look(context.Context) error { return nil } // it is asked when it is needed
+
+func (p *process) add(v *vitals.Vitals) {
+	s := p.of.Snapshot()
+	v.Rejects = maps.Clone(s.Rejected)
+	v.Counters = vitals.Counters{
+		Read: s.Read, Counted: s.Counted, Skipped: s.Skipped, Deferred: s.Deferred, Duplicates: s.Duplicates, Forwarded: s.Forwarded,
+		Commits: s.Commits, Conflicts: s.Conflicts, Files: s.Files, Bytes: s.Bytes,
+	}
+	v.Latency, v.Publish, v.Commit, v.Bundle = s.Latency, s.Publish, s.Commit, s.Bundle
+	v.Partitions = slices.Clone(v.Partitions)
+	for i := range v.Partitions {
+		if at, ok := s.Partitions[v.Partitions[i].Number]; ok {
+			v.Partitions[i].Watermark, v.Partitions[i].Idle = at.Watermark, at.Idle
+		}
+	}
+	if v.Checkpoints != nil { // they are the table's commits: Flink is not in this process
+		v.Checkpoints.Completed = s.Commits
+	}
+}

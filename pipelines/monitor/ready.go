@@ -1,0 +1,108 @@
+package monitor
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"clickstream/pipelines/vitals"
+)
+
+// slack is what may pass, beyond whole windows, between what is done and what is seen of it: the watermark's delay, a
+// poll, a checkpoint and a look.
+const slack = time.Minute
+
+// defaultWindow stands in for the length of windows where it is not known.
+const defaultWindow = time.Minute
+
+// march is when the watermark last moved, as far as it was looked at.
+type march struct {
+	watermark time.Time
+	moved     time.Time
+}
+
+// follow watches the watermark move until ctx ends.
+func (m *Monitor) follow(ctx context.Context) {
+	tick := time.NewTicker(m.cfg.Interval)
+	defer tick.Stop()
+	for {
+		v := m.Vitals()
+		m.mu.Lock()
+		m.march.take(&v)
+		m.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+func (m *march) take(v *vitals.Vitals) {
+	at, known := v.Watermark()
+	if m.moved.IsZero() || known && at.After(m.watermark) || known && m.watermark.IsZero() {
+		m.moved = v.At
+	}
+	if known {
+		m.watermark = at
+	}
+}
+
+// Ready returns why the pipeline is not ready, a line each: it is when its partitions are assigned, its watermark moves,
+// and its last commit is fresh, or there is nothing to be done.
+func (m *Monitor) Ready() []string {
+	v := m.Vitals()
+	m.mu.Lock()
+	m.march.take(&v)
+	moved := m.march.moved
+	m.mu.Unlock()
+	return notReady(&v, moved)
+}
+
+func notReady(v *vitals.Vitals, moved time.Time) []string {
+	var why []string
+	add := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
+	for _, p := range v.Parts {
+		if !p.Up && (p.Name == "kafka" || p.Name == "table") {
+			add("%s: %s", p.Name, p.Fault)
+		}
+	}
+	unassigned, behind, first := 0, false, int32(0)
+	for _, p := range v.Partitions {
+		if p.Committed < 0 {
+			if unassigned++; unassigned == 1 {
+				first = p.Number
+			}
+		}
+		behind = behind || p.Lag > 0 && !p.Idle
+	}
+	switch {
+	case len(v.Partitions) == 0:
+		add("nothing is known of the partitions of topic %s yet", v.Topic)
+	case unassigned > 0:
+		add("group %s has no offset of %d of %d partitions of topic %s, partition %d among them: has a run begun to read them?", v.Group, unassigned, len(v.Partitions), v.Topic, first)
+	}
+	if !behind {
+		return why // there is nothing to be done
+	}
+	window := v.Window
+	if window <= 0 {
+		window = defaultWindow
+	}
+	limit := 3*window + slack
+	if at, known := v.Watermark(); v.At.Sub(moved) > limit {
+		if known {
+			add("the watermark has stood at %s for %s, and there are records to read", at.UTC().Format(time.RFC3339), v.At.Sub(moved).Round(time.Second))
+		} else {
+			add("no watermark is known, and there are records to read")
+		}
+	}
+	switch {
+	case v.Table == "":
+	case v.State == nil || v.State.LastCommit.IsZero():
+		add("nothing was committed to table %s yet, and there are records to read", v.Table)
+	case v.At.Sub(v.State.LastCommit) > limit:
+		add("the last commit of table %s was at %s, more than %s ago, and there are records to read", v.Table, v.State.LastCommit.UTC().Format(time.RFC3339), limit)
+	}
+	return why
+}
