@@ -40,9 +40,10 @@ type Vitals struct {
 
 // Part is something that vitals are gathered from.
 type Part struct {
-	Name  string // kafka, table, dead_letters, flink, process
-	Up    bool   // it answered when it was last asked
-	Fault string // in one line why not, without secrets; empty where it did
+	Name    string // kafka, table, dead_letters, flink, process
+	Up      bool   // it answered when it was last asked
+	Fault   string // in one line why not, without secrets; empty where it did
+	Pending bool   // the first answer is still awaited: it is not up, and nothing is wrong yet
 }
 
 // Counters are what the pipeline has done since its vitals are gathered.
