@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -13,12 +14,15 @@ import (
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/heapprofiler"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"clickstream/testing/kafkatest"
 )
 
 // chromiumVar names a Chromium.
@@ -30,26 +34,20 @@ const patience = time.Minute
 // chromium returns the browser to test in.
 func chromium(t *testing.T) string {
 	t.Helper()
-	if path := os.Getenv(chromiumVar); path != "" {
-		return path
-	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+	for _, name := range []string{os.Getenv(chromiumVar), "chromium", "chromium-browser", "google-chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path
 		}
 	}
-	missing := chromiumVar + " is not set and no chromium is installed; apt-get install chromium"
-	if os.Getenv("CI") == "true" {
-		t.Fatal(missing)
-	}
-	t.Skip(missing) //nolint:forbidigo // by name, and never under CI
-	return ""
+	return kafkatest.Named(t, chromiumVar, "and no chromium is installed: apt-get install chromium")
 }
 
 // tab is a browser's only tab, and what was said in it.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
+
+	refusals bool // of connections are meant, and Chromium's words of them are none of ours
 
 	mu       sync.Mutex
 	faults   []string // on the console, of scripts, of the security policy
@@ -73,6 +71,9 @@ func open(t *testing.T, url string, before ...action) *tab {
 	b := &tab{t: t, ctx: ctx}
 	t.Cleanup(func() {
 		faults, requests := b.heard()
+		if b.refusals {
+			faults = slices.DeleteFunc(faults, func(s string) bool { return strings.Contains(s, "net::ERR_") })
+		}
 		assert.Empty(t, faults, "nothing is on the console")
 		for _, r := range requests {
 			assert.True(t, strings.HasPrefix(r, url), "%s is not of the page's server", r)
@@ -149,6 +150,17 @@ func (b *tab) until(expression string) {
 type lazy func() string
 
 func (l lazy) String() string { return l() }
+
+// heap returns the bytes of what the page's scripts hold.
+func (b *tab) heap() float64 {
+	b.t.Helper()
+	b.run(command(heapprofiler.CollectGarbage, cdp.Empty{}))
+	usage, err := chromedp.Run(b.ctx, func(ctx context.Context, target *chromedp.Target) (runtime.GetHeapUsageResult, error) {
+		return cdp.Call(ctx, target, runtime.GetHeapUsage, cdp.Empty{})
+	})
+	require.NoError(b.t, err)
+	return usage.UsedSize
+}
 
 // says waits until the band says so.
 func (b *tab) says(words string) {

@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"clickstream/pipelines/objectives"
 	"clickstream/pipelines/vitals"
 )
 
@@ -20,8 +21,9 @@ const (
 
 // Options are what a dashboard needs to know beside its source.
 type Options struct {
-	Targets  []Target      // of the tiles; DefaultTargets where there are none
-	Interval time.Duration // between two samples; 2 s where it is zero, and a second at least
+	Targets  []objectives.Target // of the tiles; objectives.Targets where there are none
+	Interval time.Duration       // between two samples; 2 s where it is zero, and a second at least
+	Runbook  string              // path of the runbook, seen from the page; empty where it is not served
 }
 
 // Dashboard serves the page, and what it shows, from a source. What it takes is bounded, however long it runs and
@@ -29,6 +31,7 @@ type Options struct {
 type Dashboard struct {
 	src      vitals.Source
 	interval time.Duration
+	runbook  string
 	mux      *http.ServeMux
 	run      string // names this server's run
 	clients  clients
@@ -47,14 +50,14 @@ type Dashboard struct {
 // New returns a dashboard of src. It shows nothing before Run runs.
 func New(src vitals.Source, o Options) *Dashboard {
 	if len(o.Targets) == 0 {
-		o.Targets = DefaultTargets()
+		o.Targets = objectives.Targets
 	}
 	if o.Interval <= 0 {
 		o.Interval = defaultInterval
 	}
 	o.Interval = max(time.Second, o.Interval)
 	d := &Dashboard{
-		src: src, interval: o.Interval, run: rand.Text(), clients: clients{all: map[*client]struct{}{}},
+		src: src, interval: o.Interval, runbook: o.Runbook, run: rand.Text(), clients: clients{all: map[*client]struct{}{}},
 		judge:    judge{targets: o.Targets},
 		observed: newObservations(o.Interval),
 		history:  newHistory(min(mostSamples, int(historySpan/o.Interval))),

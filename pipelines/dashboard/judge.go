@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"clickstream/pipelines/objectives"
 	"clickstream/pipelines/vitals"
 )
 
@@ -35,27 +36,31 @@ type tile struct {
 
 // problem is something that is wrong.
 type problem struct {
-	ID     string `json:"id"`
-	Grade  grade  `json:"grade"` // warn or bad
-	Title  string `json:"title"`
-	Detail string `json:"detail"`
-	Since  int64  `json:"since"` // Unix milliseconds
+	ID      string `json:"id"`
+	Grade   grade  `json:"grade"` // warn or bad
+	Title   string `json:"title"`
+	Detail  string `json:"detail"`
+	Since   int64  `json:"since"`   // Unix milliseconds
+	Runbook string `json:"runbook"` // the alert that speaks of it; empty where none does
 }
 
 // judge says what is wrong with a pipeline. It remembers since when.
 type judge struct {
-	targets []Target
+	targets []objectives.Target
 	since   map[string]time.Time // by the problem's ID, of those that there were at the last look
-	commit  time.Time            // the last that was seen, or when the first look was
-	read    int64                // records, when it was first seen
+	first   time.Time            // look
+	quiet   time.Time            // when there was last nothing to commit
 }
 
 // look returns what is to be shown of v. Where v is stale, nothing newer could be had for long.
 func (j *judge) look(v *vitals.Vitals, r *rates, stale bool) *now {
 	n := newNow(v)
+	if j.first.IsZero() {
+		j.first = v.At
+	}
 	var found []problem
 	for _, p := range v.Parts {
-		if !p.Up {
+		if !p.Up && !p.Pending {
 			found = append(found, down(p))
 		}
 	}
@@ -72,7 +77,7 @@ func (j *judge) look(v *vitals.Vitals, r *rates, stale bool) *now {
 			found = append(found, missed(t, shown))
 		}
 	}
-	found = append(found, j.uncommitted(v)...)
+	found = append(found, j.uncommitted(v, r)...)
 	found = append(found, troubles(r)...)
 	slices.SortStableFunc(found, func(a, b problem) int { return cmp.Compare(a.Grade, b.Grade) }) // «bad» comes before «warn»
 	n.Problems = j.dated(v.At, found)
@@ -109,50 +114,44 @@ func down(p vitals.Part) problem {
 	if p.Name == "dead_letters" || p.Name == "flink" {
 		grade = warn
 	}
-	return problem{ID: "part:" + p.Name, Grade: grade, Title: what + " does not answer", Detail: cut(p.Fault)}
+	return problem{ID: "part:" + p.Name, Grade: grade, Title: what + " does not answer", Detail: cut(p.Fault), Runbook: "source-down"}
 }
 
 // judged says how the pipeline stands to a target.
-func judged(t Target, v *vitals.Vitals, r *rates) tile {
+func judged(t objectives.Target, v *vitals.Vitals, r *rates) tile {
 	switch t.ID {
-	case "lag":
+	case objectives.Lag:
 		if lag, ok := v.Lag(); ok {
-			return t.judge(float64(lag), "")
+			return compare(t, float64(lag), "")
 		}
 		return tile{Grade: unknown, Note: "Kafka has not answered yet"}
-	case "latency":
+	case objectives.Latency:
 		if d, ok := r.latency.Quantile(0.95); ok {
-			return t.judge(d.Seconds(), "of the last 5 minutes")
+			return compare(t, d.Seconds(), "of the last 5 minutes")
 		}
 		return tile{Grade: unknown, Note: "no click in the last 5 minutes"}
-	case "throughput":
+	case objectives.Throughput:
 		return throughput(t, v, r)
-	case "checkpoint":
-		return checkpoint(t, v, r)
+	case objectives.Checkpoint:
+		if c := v.Checkpoints; c != nil && (c.Completed > 0 || c.Last > 0) {
+			return compare(t, c.Last.Seconds(), "the last one")
+		}
+		return tile{Grade: unknown, Note: "there was none yet"}
 	}
 	return tile{Grade: unknown}
 }
 
-// judge compares a value with the target.
-func (t *Target) judge(value float64, note string) tile {
-	shown := tile{Grade: good, Value: &value, Note: note}
-	switch {
-	case t.More && value <= t.Goal:
-		shown.Grade = warn
-	case !t.More && t.Limit > 0 && value > t.Limit:
-		shown.Grade = bad
-	case !t.More && value >= t.Goal:
-		shown.Grade = warn
-	}
-	return shown
+func compare(t objectives.Target, value float64, note string) tile {
+	grades := map[objectives.State]grade{objectives.Met: good, objectives.Missed: warn, objectives.Alarming: bad}
+	return tile{Grade: grades[t.Judge(value)], Value: &value, Note: note}
 }
 
 // throughput is only wrong where records wait: a pipeline that has read all there is cannot be faster.
-func throughput(t Target, v *vitals.Vitals, r *rates) tile {
+func throughput(t objectives.Target, v *vitals.Vitals, r *rates) tile {
 	if math.IsNaN(r.read) {
 		return tile{Grade: unknown, Note: "not measured yet"}
 	}
-	shown := t.judge(r.read, "")
+	shown := compare(t, r.read, "")
 	if shown.Grade == good {
 		return shown
 	}
@@ -168,21 +167,8 @@ func throughput(t Target, v *vitals.Vitals, r *rates) tile {
 	return shown
 }
 
-func checkpoint(t Target, v *vitals.Vitals, r *rates) tile {
-	if c := v.Checkpoints; c != nil {
-		if c.Completed == 0 {
-			return tile{Grade: unknown, Note: "none has completed yet"}
-		}
-		return t.judge(c.Last.Seconds(), "the last one")
-	}
-	if d, ok := r.commit.Quantile(0.95); ok {
-		return t.judge(d.Seconds(), "commits, p95 of 5 minutes")
-	}
-	return tile{Grade: unknown, Note: "no commit in the last 5 minutes"}
-}
-
 // missed is the problem that a tile tells of.
-func missed(t Target, shown tile) problem {
+func missed(t objectives.Target, shown tile) problem {
 	side, beyond := "below ", "above "
 	if t.More {
 		side, beyond = "above ", "below "
@@ -190,6 +176,9 @@ func missed(t Target, shown tile) problem {
 	p := problem{
 		ID: "target:" + t.ID, Grade: shown.Grade, Title: t.Title + ": " + measure(*shown.Value, t.Unit),
 		Detail: "It is to be " + side + measure(t.Goal, t.Unit),
+		Runbook: map[string]string{
+			objectives.Lag: "consumer-lag", objectives.Latency: "processing-latency", objectives.Checkpoint: "checkpoint-duration",
+		}[t.ID],
 	}
 	if t.Limit > 0 {
 		p.Detail += "; " + beyond + measure(t.Limit, t.Unit) + " somebody is called"
@@ -201,28 +190,26 @@ func missed(t Target, shown tile) problem {
 	return p
 }
 
-// uncommitted is the problem that records were read for three windows' length and none came into the table.
-func (j *judge) uncommitted(v *vitals.Vitals) []problem {
+// uncommitted is the problem that the table had no commit for three windows, and that there was something to commit all
+// the while: a topic whose clicks come back after an idle night has its three windows for a first one.
+func (j *judge) uncommitted(v *vitals.Vitals, r *rates) []problem {
 	if v.State == nil || v.Window <= 0 {
 		return nil
 	}
-	if commit := v.State.LastCommit; j.commit.IsZero() || commit.After(j.commit) {
-		j.commit, j.read = commit, v.Counters.Read
-		if commit.IsZero() { // a new table: it has three windows' time as well
-			j.commit = v.At
-		}
+	lag, known := v.Lag()
+	if known && lag == 0 && !r.reads {
+		j.quiet = v.At
 	}
-	lag, _ := v.Lag()
-	age := v.At.Sub(j.commit)
-	if age <= lateCommits*v.Window || lag == 0 && v.Counters.Read <= j.read {
+	last, since := "There was none yet", j.first
+	if commit := v.State.LastCommit; !commit.IsZero() {
+		last, since = "The last was at "+clock(commit), commit
+	}
+	age, limit := v.At.Sub(since), lateCommits*v.Window
+	if age <= limit || v.At.Sub(j.quiet) <= limit || lag == 0 && !r.reads {
 		return nil
 	}
-	last := "There was none yet"
-	if !v.State.LastCommit.IsZero() {
-		last = "The last was at " + clock(v.State.LastCommit)
-	}
 	return []problem{{
-		ID: "commit", Grade: bad, Title: "Nothing committed for " + span(age.Truncate(time.Second)),
+		ID: "commit", Grade: bad, Title: "Nothing committed for " + span(age.Truncate(time.Second)), Runbook: "no-commit",
 		Detail: last + ", windows are " + span(v.Window) + " long, and there are records to count.",
 	}}
 }
@@ -232,7 +219,7 @@ func troubles(r *rates) []problem {
 	var found []problem
 	if r.rejectedShare > rejectedLimit {
 		found = append(found, problem{
-			ID: "rejected", Grade: warn,
+			ID: "rejected", Grade: warn, Runbook: "dead-letters",
 			Title:  percent(r.rejectedShare) + " of the records are dead letters",
 			Detail: "Of those read in the last 5 minutes; above " + percent(rejectedLimit) + " something is wrong with who writes them, or with the schema.",
 		})

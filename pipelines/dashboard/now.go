@@ -6,6 +6,7 @@ import (
 	"slices"
 	"time"
 
+	"clickstream/pipelines/objectives"
 	"clickstream/pipelines/vitals"
 	"clickstream/transforms/click"
 )
@@ -18,14 +19,15 @@ const (
 
 // hello is the message to who connects: what the page has to know once, and the history.
 type hello struct {
-	Run      string          `json:"run"`     // of the server: what an earlier one told has a gap before this
-	Resumes  bool            `json:"resumes"` // the rows follow those that the page has already
-	Interval int64           `json:"interval"`
-	Capacity int             `json:"capacity"` // rows that are worth keeping
-	Targets  []Target        `json:"targets"`
-	Columns  []string        `json:"columns"`
-	Rows     json.RawMessage `json:"rows"` // an array for each column
-	Now      *now            `json:"now"`  // nil before the first sample
+	Run      string              `json:"run"`     // of the server: what an earlier one told has a gap before this
+	Resumes  bool                `json:"resumes"` // the rows follow those that the page has already
+	Interval int64               `json:"interval"`
+	Capacity int                 `json:"capacity"` // rows that are worth keeping
+	Runbook  string              `json:"runbook"`  // empty where it is not served
+	Targets  []objectives.Target `json:"targets"`
+	Columns  []string            `json:"columns"`
+	Rows     json.RawMessage     `json:"rows"` // an array for each column
+	Now      *now                `json:"now"`  // nil before the first sample
 }
 
 // sampleMessage is the message of a sample.

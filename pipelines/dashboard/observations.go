@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	rateSpan    = 10 * time.Second // that rates are an average over: readers read in gulps
+	rateSpan    = 10 * time.Second // that rates are an average over: readers read in gulps,
+	distantSpan = 30 * time.Second // and where they run elsewhere, are looked at now and then
 	latencySpan = 5 * time.Minute  // that latencies and the share of dead letters are of
 )
 
@@ -20,7 +21,7 @@ type observation struct {
 	read, counted, rejected int64
 	rejects                 [reasons]int64
 	failures                int64 // of checkpoints
-	latency, commit         click.Durations
+	latency                 click.Durations
 }
 
 // observations are those of the last minutes, which what is counted is compared with. They never grow.
@@ -36,7 +37,7 @@ func newObservations(interval time.Duration) observations {
 
 func (o *observations) add(v *vitals.Vitals) {
 	now := observation{
-		at: v.At, read: v.Counters.Read, counted: v.Counters.Counted + v.Counters.Forwarded, latency: v.Latency, commit: v.Commit,
+		at: v.At, read: v.Counters.Read, counted: v.Counters.Counted + v.Counters.Forwarded, latency: v.Latency,
 	}
 	for i, r := range click.Reasons {
 		now.rejects[i] = v.Rejects[r]
@@ -66,8 +67,9 @@ func (o *observations) before(age time.Duration) *observation {
 type rates struct {
 	read, counted, rejected float64
 	reasons                 [reasons]float64
-	latency, commit         click.Durations // of the last five minutes
+	latency                 click.Durations // of the last five minutes
 	failures                int64           // of checkpoints in the last five minutes
+	reads                   bool            // something was read in the last two minutes
 	rejectedShare           float64         // of what was read in the last five minutes; zero before a minute was seen
 }
 
@@ -75,15 +77,17 @@ func (o *observations) rates(v *vitals.Vitals) *rates {
 	now := &o.of[len(o.of)-1]
 	then, long := o.before(rateSpan), o.before(latencySpan)
 	counted := then
-	if !inProcess(v) { // what is counted is learnt from the table, a window's length after the other
-		counted = o.before(max(rateSpan, v.Window))
+	if !inProcess(v) { // what is counted is learnt from the table, once a window
+		then = o.before(distantSpan)
+		counted = o.before(max(distantSpan, v.Window))
 	}
 	r := &rates{
 		read:     perSecond(now.read-then.read, now.at.Sub(then.at)),
 		counted:  perSecond(now.counted-counted.counted, now.at.Sub(counted.at)),
 		rejected: perSecond(now.rejected-then.rejected, now.at.Sub(then.at)),
-		latency:  now.latency.Minus(long.latency), commit: now.commit.Minus(long.commit),
+		latency:  now.latency.Minus(long.latency),
 		failures: max(0, now.failures-long.failures),
+		reads:    now.read > o.before(2*time.Minute).read,
 	}
 	for i := range r.reasons {
 		r.reasons[i] = perSecond(now.rejects[i]-then.rejects[i], now.at.Sub(then.at))

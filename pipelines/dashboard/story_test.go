@@ -81,7 +81,7 @@ func (s *story) pass(d time.Duration) {
 			p.Lag = p.End - p.Committed
 			continue
 		}
-		p.Lag = int64(150 * (1.2 + math.Sin(s.wave+float64(i)))) / int64(len(s.v.Partitions))
+		p.Lag = int64(150*(1.2+math.Sin(s.wave+float64(i)))) / int64(len(s.v.Partitions))
 		p.Committed = p.End - p.Lag
 		p.Watermark = s.v.At.Add(-10*time.Second - time.Duration(float64(time.Second)*(2+2*math.Sin(s.wave*3+float64(i)))))
 	}
@@ -103,7 +103,7 @@ func (s *story) pass(d time.Duration) {
 		s.v.State.Files++
 		s.v.State.Bytes += 700_000
 		s.v.Counters.Commits++
-		s.v.Commit.Observe(340*time.Millisecond, 1)
+		s.v.Checkpoints = &vitals.Checkpoints{Completed: s.v.Counters.Commits, Last: 340 * time.Millisecond}
 	}
 }
 

@@ -124,8 +124,8 @@ func (d *Dashboard) hello(lastID string) []byte {
 		return d.whole
 	}
 	h := hello{
-		Run: d.run, Resumes: resumes, Interval: d.interval.Milliseconds(), Capacity: len(d.history.rows), Targets: d.judge.targets,
-		Columns: d.history.names(), Rows: d.history.columns(0), Now: d.now,
+		Run: d.run, Resumes: resumes, Interval: d.interval.Milliseconds(), Capacity: len(d.history.rows),
+		Runbook: d.runbook, Targets: d.judge.targets, Columns: d.history.names(), Rows: d.history.columns(0), Now: d.now,
 	}
 	if resumes {
 		h.Rows = d.history.columns(d.history.len() - missed)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"clickstream/pipelines/objectives"
 )
 
 // thin stands between groups of digits, and between a number and its unit (SI brochure, 9th edition, 5.4.3 and 5.4.4).
@@ -45,10 +47,10 @@ func span(d time.Duration) string {
 }
 
 // measure writes a figure in its unit.
-func measure(value float64, unit string) string {
-	if unit == "s" {
+func measure(value float64, unit objectives.Unit) string {
+	if unit == objectives.Seconds {
 		if value >= 9.95 && value < 59.95 { // a target may be near
-			return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + thin + unit
+			return strings.TrimSuffix(strconv.FormatFloat(value, 'f', 1, 64), ".0") + thin + string(unit)
 		}
 		return span(time.Duration(value * float64(time.Second)))
 	}

@@ -49,7 +49,7 @@ class Store {
 }
 
 const gap = 60; // seconds
-let store = null, targets = [], interval = 2000, run = "", latest = null, heard = Date.now(), lostAt = 0, source = null;
+let store = null, targets = [], interval = 2000, run = "", runbook = "", latest = null, heard = Date.now(), lostAt = 0, source = null;
 const charts = new Charts();
 
 // put writes a text where it is another one.
@@ -92,7 +92,9 @@ const rows = (parent, n, make) => {
 // The band: what is wrong, the worst first.
 
 const problemRow = () => {
-  const li = element("li", "", sign(), element("div", "", element("strong"), element("span")), element("time"));
+  const link = element("a", "", "What to do");
+  link.hidden = true;
+  const li = element("li", "", sign(), element("div", "", element("strong"), element("span"), link), element("time"));
   return li;
 };
 
@@ -110,6 +112,9 @@ function band(problems, now) {
     mark(li, p.grade);
     put(title, p.title);
     put(detail, p.detail);
+    const link = li.querySelector("a"), to = runbook && p.runbook ? runbook + "#" + p.runbook : "";
+    link.hidden = !to;
+    if (to && link.getAttribute("href") !== to) link.setAttribute("href", to);
     time(li.lastChild, p.since, p.since ? lasted(now.at - p.since) : "");
   });
   document.title = (problems.length ? `(${problems.length}) ` : "") + "clickstream";
@@ -177,11 +182,10 @@ function tiles(all) {
 
 // The tables.
 
-// shared returns what the addresses begin with together, up to a slash: they differ at their ends, and there is little room.
+// shared returns the site that all addresses are of, if it is one: there is little room, and they differ at their ends.
 function shared(urls) {
-  let first = urls.length > 1 ? urls[0] : "";
-  for (const url of urls) while (!url.startsWith(first)) first = first.slice(0, -1);
-  return first.slice(0, Math.max(0, first.lastIndexOf("/")));
+  const [site] = /^https?:\/\/[^/?#]+(?=\/)/.exec(urls[0] ?? "") ?? [""];
+  return urls.every(url => url.startsWith(site + "/")) ? site : "";
 }
 
 function pages(state) {
@@ -259,14 +263,18 @@ function partitions(now) {
   });
 }
 
-// show brings the page to what is known.
+// show brings the page to what is known: the words at once, for they stand in the title of a tab that nobody looks at too,
+// and all else with the next frame.
 function show() {
-  if (!latest || document.hidden) {
-    if (!document.hidden) band([], null);
-    return;
-  }
+  band(latest ? latest.problems : [], latest);
+  if (latest && !framed) framed = requestAnimationFrame(frame);
+}
+
+let framed = 0;
+function frame() {
+  framed = 0;
   const now = latest;
-  band(now.problems, now);
+  if (!now) return;
   tiles(now.tiles);
   pages(now.state);
   table(now);
@@ -297,7 +305,6 @@ function lost() {
   lostAt = heard;
   live("lost", "lost");
   show();
-  if (!latest) band([], null);
 }
 
 function hello(message) {
@@ -305,6 +312,7 @@ function hello(message) {
   const same = latest && message.now && ["topic", "group", "table"].every(k => latest[k] === message.now[k]);
   targets = message.targets;
   interval = message.interval;
+  runbook = message.runbook;
   if (message.resumes && store) {
     store.addAll(message.rows);
   } else {
@@ -377,5 +385,4 @@ for (const input of document.querySelectorAll("#spans input")) {
   });
 }
 
-document.addEventListener("visibilitychange", show);
 connect();
