@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"clickstream/pipelines/objectives"
 	"clickstream/pipelines/objectives/files"
@@ -26,9 +27,10 @@ func run() error {
 	to := flag.String("to", "scripts/monitoring", "folder to write to")
 	flag.StringVar(&o.Runbook, "runbook", "", "where runbook.md is published, which alerts link to; the monitor's own page unless it is named")
 	flag.StringVar(&o.Secrets, "secrets", "", "folder of pagerduty.key and slack.url, which Alertmanager reads; /etc/prometheus unless it is named")
-	flag.StringVar(&o.Monitor, "monitor", objectives.Address, "host:port of the monitor")
+	monitors := flag.String("monitors", objectives.Address, "host:port of each monitor, with commas between them")
 	flag.StringVar(&o.Alertmanager, "alertmanager", "", "host:port of Alertmanager; 127.0.0.1:9093 unless it is named")
 	flag.Parse()
+	o.Monitors = strings.Split(*monitors, ",")
 	all, err := files.All(o)
 	if err != nil {
 		return err

@@ -155,13 +155,13 @@ func TestRoutes(t *testing.T) {
 func TestOptions(t *testing.T) {
 	to := t.TempDir()
 	cmd := exec.CommandContext(t.Context(), "go", "run", ".", "-to", to, "-runbook", "https://wiki.example/clickstream", "-secrets", "/run/secrets",
-		"-monitor", "clicks.example:8080", "-alertmanager", "alerts.example:9093")
+		"-monitors", "clicks.example:8080,enriched.example:8080", "-alertmanager", "alerts.example:9093")
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	for name, holds := range map[string][]string{
 		"rules.yml":        {"runbook_url: https://wiki.example/clickstream#consumer-lag"},
 		"alertmanager.yml": {"/run/secrets/pagerduty.key", "/run/secrets/slack.url"},
-		"prometheus.yml":   {"clicks.example:8080", "alerts.example:9093"},
+		"prometheus.yml":   {"clicks.example:8080", "enriched.example:8080", "alerts.example:9093"},
 		"grafana.json":     {"Consumer lag"},
 		"runbook.md":       {"Remedy"},
 	} {

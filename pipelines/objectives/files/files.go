@@ -12,10 +12,10 @@ import (
 
 // Options are what may differ from what is kept in scripts/monitoring. The zero value is what is kept there.
 type Options struct {
-	Runbook      string // base of the links to the runbook; the monitor's own where it is empty
-	Secrets      string // folder of the files pagerduty.key and slack.url; /etc/prometheus where it is empty
-	Monitor      string // host:port of a monitor; where one listens unless told otherwise, where it is empty
-	Alertmanager string // host:port; 127.0.0.1:9093 where it is empty
+	Runbook      string   // base of the links to the runbook; the monitor's own where it is empty
+	Secrets      string   // folder of the files pagerduty.key and slack.url; /etc/prometheus where it is empty
+	Monitors     []string // host:port of each; where one listens unless told otherwise, where there are none
+	Alertmanager string   // host:port; 127.0.0.1:9093 where it is empty
 
 	// For tests.
 	PagerDuty string // where events go; PagerDuty's own address where it is empty

@@ -101,18 +101,19 @@ type static struct {
 	Targets []string `yaml:"targets,flow"`
 }
 
-// scraping is a configuration of Prometheus for one monitor.
+// scraping is a configuration of Prometheus for some monitors.
 func scraping(o Options) prometheusConfig {
-	at := func(job, address, usual string) []statically {
-		if address == "" {
-			address = usual
-		}
-		return []statically{{Job: job, Static: []static{{Targets: []string{address}}}}}
+	monitors, manager := o.Monitors, o.Alertmanager
+	if len(monitors) == 0 {
+		monitors = []string{objectives.Address}
+	}
+	if manager == "" {
+		manager = "127.0.0.1:9093"
 	}
 	return prometheusConfig{
 		Global:    intervals{Scrape: o.in(interval), Evaluation: o.in(interval)},
 		RuleFiles: []string{"rules.yml"},
-		Alerting:  alerting{Alertmanagers: at("", o.Alertmanager, "127.0.0.1:9093")},
-		Scrapes:   at(objectives.Job, o.Monitor, objectives.Address),
+		Alerting:  alerting{Alertmanagers: []statically{{Static: []static{{Targets: []string{manager}}}}}},
+		Scrapes:   []statically{{Job: objectives.Job, Static: []static{{Targets: monitors}}}},
 	}
 }
