@@ -20,6 +20,7 @@ import (
 	"clickstream/pipelines/source"
 	"clickstream/transforms/enrich"
 	"clickstream/transforms/read"
+	"clickstream/transforms/tracing"
 )
 
 // bundle is how long a reader gathers before what it has read is committed.
@@ -85,11 +86,13 @@ func plan(s *settings.Enrich, from *source.Source, by launch.Runner) Plan {
 				Events: true, Rejects: !s.Sessions, AnyTime: true,
 			},
 			Bundle: length, Pause: launch.Pause(&s.Job, &s.Input), Whole: launch.Whole(&s.Job, &s.Input),
+			Tracing: tracing.Config{Endpoint: s.OTLPEndpoint, Pipeline: pipeline},
 		},
 		Enrich: enrich.Config{
 			Pipeline: pipeline, Connection: from.Connection, Group: s.Group,
 			Source: s.Topic, SourceID: from.Extent.TopicID, Topic: s.EnrichedTopic, DeadLetters: from.DeadLetters(pipeline),
 			Gap: s.SessionGap, Buckets: buckets, Local: by.IsHere(),
+			Tracing: tracing.Config{Endpoint: s.OTLPEndpoint, Pipeline: pipeline},
 		},
 	}
 }

@@ -25,7 +25,7 @@ func (s *scripted) RecvMsg(m any) error {
 	if !ok {
 		return io.EOF
 	}
-	*m.(*fnpb.InstructionRequest) = fnpb.InstructionRequest{InstructionId: req.GetInstructionId(), Request: req.GetRequest()} //nolint:govet // the locks of a new message are open
+	*m.(*fnpb.InstructionRequest) = fnpb.InstructionRequest{InstructionId: req.GetInstructionId(), Request: req.GetRequest()}
 	return nil
 }
 
@@ -38,7 +38,7 @@ func (s *scripted) SendMsg(m any) error {
 }
 
 // stream returns what a worker sees of s.
-func (s *scripted) stream(t *testing.T, worker context.Context, method string) grpc.ClientStream {
+func (s *scripted) stream(worker context.Context, t *testing.T, method string) grpc.ClientStream {
 	t.Helper()
 	got, err := controlled(worker, nil, nil, method, func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 		return s, nil
@@ -58,7 +58,7 @@ func TestEndWaitsForBundles(t *testing.T) {
 		s := &scripted{requests: make(chan *fnpb.InstructionRequest, 9)}
 		worker, end := endable(t.Context())
 		defer end()
-		c := s.stream(t, worker, controlMethod)
+		c := s.stream(worker, t, controlMethod)
 		s.requests <- bundleOf("1")
 		s.requests <- &fnpb.InstructionRequest{InstructionId: "2", Request: &fnpb.InstructionRequest_ProcessBundleProgress{}}
 		s.requests <- bundleOf("3")
@@ -68,15 +68,15 @@ func TestEndWaitsForBundles(t *testing.T) {
 			require.NoError(t, c.RecvMsg(&req))
 		}
 		require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "2"}))
-		assert.NoError(t, worker.Err())
+		require.NoError(t, worker.Err())
 		var seen error
 		go func() { seen = c.RecvMsg(&req) }()
 		synctest.Wait()
-		assert.ErrorIs(t, worker.Err(), context.Canceled, "the bundles are told")
-		assert.NoError(t, seen, "they are under way")
+		require.ErrorIs(t, worker.Err(), context.Canceled, "the bundles are told")
+		require.NoError(t, seen, "they are under way")
 		require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "1"}))
 		synctest.Wait()
-		assert.NoError(t, seen, "one is under way")
+		require.NoError(t, seen, "one is under way")
 		assert.Equal(t, []string{"2", "1"}, s.sent)
 		s.requests = nil
 		require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "3"}), "nobody waits for it")
@@ -90,8 +90,8 @@ func TestOtherStreamsAreLeftAlone(t *testing.T) {
 	s := &scripted{}
 	worker, end := endable(t.Context())
 	defer end()
-	assert.Same(t, s, s.stream(t, worker, "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data"))
-	assert.Same(t, s, s.stream(t, t.Context(), controlMethod))
+	assert.Same(t, s, s.stream(worker, t, "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data"))
+	assert.Same(t, s, s.stream(t.Context(), t, controlMethod))
 }
 
 // TestDialGivesUp dials where nobody speaks as a runner does.

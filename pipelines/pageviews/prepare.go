@@ -19,6 +19,7 @@ import (
 	"clickstream/transforms/count"
 	"clickstream/transforms/read"
 	"clickstream/transforms/store"
+	"clickstream/transforms/tracing"
 )
 
 // bundle is how long a reader gathers before its counts go on. Prism holds what is under way in memory, and
@@ -56,10 +57,10 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 				ClockSkew: s.ClockSkew, Window: s.Window, AllowedLateness: s.AllowedLateness, Events: s.Dedupe != "" || s.UniqueUsers,
 			},
 			Bundle: bundle, Pause: launch.Pause(&s.Job, &s.Input),
-			Whole: launch.Whole(&s.Job, &s.Input),
+			Whole: launch.Whole(&s.Job, &s.Input), Tracing: tracing.Config{Endpoint: s.OTLPEndpoint, Pipeline: pipeline},
 		},
 	}
-	p.Store = store.Config{Pipeline: p.Pipeline, Whole: p.Read.Whole, Table: table.Settings{
+	p.Store = store.Config{Pipeline: p.Pipeline, Whole: p.Read.Whole, Tracing: p.Read.Tracing, Table: table.Settings{
 		Path: s.Table, Format: s.TableFormat, Topic: s.Topic, Cluster: from.Cluster, TopicID: from.Extent.TopicID,
 		Window: s.Window, Shards: s.Shards, Steps: click.Steps{Dedupe: s.Dedupe, Users: s.UniqueUsers, Top: s.Top}, Version: version.Own(), Writer: pipeline, Begin: from.Extent.Begin(),
 	}}

@@ -80,6 +80,7 @@ type Job struct {
 
 	MetricsListen string `name:"metrics-listen" help:"Address to serve metrics for Prometheus at, and a page that shows them, as the monitor command does; none by default." placeholder:"HOST:PORT" group:"metrics"`
 	Serve         Listen `embed:""`
+	OTLPEndpoint  string `name:"otlp-endpoint" help:"Collector to send traces to, by OTLP over HTTP, as http://localhost:4318: a span for each bundle of a reader and each commit; none by default. OTEL_EXPORTER_OTLP_HEADERS may hold what it wants to log in." placeholder:"URL" group:"metrics"`
 
 	Dataflow Dataflow `embed:""`
 }
@@ -187,7 +188,12 @@ type Demo struct {
 	Table string        `name:"table" help:"Directory of the table (${default})." default:"./demo/page_views_1min" placeholder:"DIR" group:"demo"`
 	Rate  float64       `name:"rate" help:"Live clicks per second." default:"500" group:"demo"`
 	Plain bool          `name:"plain" help:"Plain lines in place of the live view, as without a terminal." group:"demo"`
+
+	Listen string `name:"listen" help:"Address of a page that shows the demo in a browser; empty for none. Where the default is taken, it is another port (${default})." default:"127.0.0.1:8080" placeholder:"HOST:PORT" group:"demo"`
 }
+
+// DemoListen is where a demo's page is, unless something else is there.
+const DemoListen = "127.0.0.1:8080"
 
 // Error is that the settings are wrong. A command ends with exit code 2 for it.
 type Error struct {

@@ -172,8 +172,12 @@ func (c *committer) put(ctx context.Context, at Frontier, all bool) error {
 	if note.Run != c.config.Pipeline {
 		return c.config.takenOver()
 	}
+	from := p.Next
 	p.Next, p.Note = at.Next, note.reach(at.Time, all).String()
-	if err := kafka.CommitPosition(ctx, admin, p); err != nil {
+	span := c.config.Tracing.Begin(ctx, "commit clicks")
+	err = kafka.CommitPosition(ctx, admin, p)
+	c.config.trace(span, from, p.Next, err)
+	if err != nil {
 		return fmt.Errorf("how far all is written cannot be committed: %w", explain(err))
 	}
 	return nil

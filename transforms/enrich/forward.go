@@ -15,6 +15,7 @@ import (
 	"clickstream/transforms/click"
 	"clickstream/transforms/deadletter"
 	"clickstream/transforms/progress"
+	"clickstream/transforms/tracing"
 )
 
 // Config is where clicks come from and go to. It is serialized into the graph.
@@ -28,6 +29,7 @@ type Config struct {
 	MaxBytes    int32  // that topic's max.message.bytes
 	Schema      int32  // id of Schema in the registry
 	DeadLetters deadletter.Config
+	Tracing     tracing.Config // of commits
 
 	Gap     time.Duration   // after which a user's next click begins another session
 	Buckets int             // that users are spread over
@@ -195,7 +197,10 @@ func (f *forwarder) commit(ctx context.Context) error {
 	}
 	at := f.at
 	at.Next = f.next // those of other readers are theirs to move
-	if err := f.tx.CommitAt(ctx, at); err != nil {
+	span := f.config.Tracing.Begin(ctx, "commit clicks")
+	err := f.tx.CommitAt(ctx, at)
+	f.config.trace(span, f.at.Next, f.next, err)
+	if err != nil {
 		return f.failed(err)
 	}
 	maps.Copy(f.at.Next, f.next)
@@ -211,4 +216,18 @@ func (f *forwarder) failed(err error) error {
 		return f.config.takenOver()
 	}
 	return fmt.Errorf("clicks cannot be written, and the job stops rather than lose them: %w", err)
+}
+
+// trace ends the span of a commit that moved the group on from some offsets to others.
+func (c Config) trace(span tracing.Span, from, to map[int32]int64, err error) {
+	if span.Sent() {
+		ranges := map[int32]click.OffsetRange{}
+		for p, next := range to {
+			if first, ok := from[p]; next > first || !ok {
+				ranges[p] = click.OffsetRange{First: first, Next: next}
+			}
+		}
+		span.Set(tracing.Offsets(c.Source, ranges)...)
+	}
+	span.End(err)
 }

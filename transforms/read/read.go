@@ -6,16 +6,19 @@ import (
 	"errors"
 	"math"
 	"reflect"
+	"slices"
 	"sync/atomic"
 	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/sdf"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+	"go.opentelemetry.io/otel/attribute"
 
 	"clickstream/io/kafka"
 	"clickstream/transforms/click"
 	"clickstream/transforms/progress"
+	"clickstream/transforms/tracing"
 )
 
 // Config is how clicks are read. It is serialized into the graph.
@@ -25,6 +28,8 @@ type Config struct {
 	Bundle time.Duration // how long a bundle reads before its output goes on
 	Pause  time.Duration // how long a reader that has caught up waits for its next bundle; 0: bundles follow each other
 	Whole  bool          // each assignment is read to its end in one bundle, for a runner that resumes none
+
+	Tracing tracing.Config // of bundles
 }
 
 func init() {
@@ -132,12 +137,14 @@ var errSplit = errors.New("the rest was given up")
 
 // ProcessElement reads one bundle of a: chunk by chunk, claiming each whole.
 func (f *ReadFn) ProcessElement(ctx context.Context, e *Estimator, rt *sdf.LockRTracker, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) (sdf.ProcessContinuation, error) {
-	began := time.Now()
-	r, err := kafka.Resume(f.Config.Reader, a, rt.GetRestriction().(kafka.Restriction).Next, e.Millis())
+	began, from := time.Now(), slices.Clone(rt.GetRestriction().(kafka.Restriction).Next) // claims move it
+	r, err := kafka.Resume(f.Config.Reader, a, from, e.Millis())
 	if err != nil {
 		return sdf.StopProcessing(), err
 	}
+	span := f.Config.Tracing.Begin(ctx, "read bundle")
 	err = read(ctx, r, f.decoder, a, f.Config, emit, reject, func(c kafka.Claim) bool { return rt.TryClaim(c) })
+	trace(span, a, from, r.Next(), err)
 	if err != nil {
 		r.Close()
 		if errors.Is(err, errSplit) {
@@ -208,6 +215,25 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 	return nil
 }
 
+// trace ends the span of a bundle that read a from some offsets to others.
+func trace(span tracing.Span, a kafka.Assignment, from, to []int64, err error) {
+	if span.Sent() {
+		var records int64
+		ranges := map[int32]click.OffsetRange{}
+		for i, p := range a.Partitions {
+			if to[i] > from[i] {
+				ranges[p] = click.OffsetRange{First: from[i], Next: to[i]}
+				records += to[i] - from[i]
+			}
+		}
+		span.Set(append(tracing.Offsets(a.Topic, ranges), attribute.Int64("clickstream.records", records))...)
+	}
+	if errors.Is(err, errSplit) {
+		err = nil
+	}
+	span.End(err)
+}
+
 // standing returns where the partitions of a stand.
 func standing(a kafka.Assignment, w *kafka.Watermark) map[int32]progress.At {
 	now, at := time.Now(), make(map[int32]progress.At, len(a.Partitions))
@@ -238,12 +264,14 @@ func (f *ReadWholeFn) Setup() error {
 }
 
 // ProcessElement reads a. Its watermark moves on as ReadFn's does, so that the same clicks are too late.
-func (f *ReadWholeFn) ProcessElement(ctx context.Context, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) error {
+func (f *ReadWholeFn) ProcessElement(ctx context.Context, a kafka.Assignment, emit func(click.Batch), reject func(click.Reject)) (err error) {
 	r, err := kafka.OpenReader(f.Config.Reader, a, a.Start, kafka.NoTime)
 	if err != nil {
 		return err
 	}
 	defer r.Close()
+	span := f.Config.Tracing.Begin(ctx, "read bundle")
+	defer func() { trace(span, a, a.Start, r.Next(), err) }()
 	for !r.Done() {
 		err := read(ctx, r, f.decoder, a, f.Config, emit, reject, func(kafka.Claim) bool { return true })
 		if err != nil {

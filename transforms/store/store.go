@@ -15,18 +15,22 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/graph/window"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/typex"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+	"go.opentelemetry.io/otel/attribute"
 
 	"clickstream/io/table"
+	"clickstream/transforms/click"
 	"clickstream/transforms/count"
 	"clickstream/transforms/progress"
 	"clickstream/transforms/teardown"
+	"clickstream/transforms/tracing"
 )
 
 // Config is the table that windows go to. It is serialized into the graph.
 type Config struct {
 	Pipeline string // whose progress the windows are, and whose end closes the table
 	Table    table.Settings
-	Whole    bool // all windows of a shard go there at once, for a runner that brings them in no order
+	Tracing  tracing.Config // of commits
+	Whole    bool           // all windows of a shard go there at once, for a runner that brings them in no order
 }
 
 func init() {
@@ -136,7 +140,9 @@ func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
 	for i := range windows {
 		windows[i].Tally = told.Untold(windows[i].Start, windows[i].Shard, windows[i].Tally)
 	}
+	span := f.Config.Tracing.Begin(ctx, "commit windows")
 	done, err := f.table.Replace(ctx, windows)
+	f.trace(span, windows, done, err)
 	if err != nil {
 		return err
 	}
@@ -151,4 +157,22 @@ func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// trace ends the span of a commit of windows.
+func (f *ReplaceFn) trace(span tracing.Span, windows []table.Window, done table.Commit, err error) {
+	if span.Sent() {
+		ranges := map[int32]click.OffsetRange{}
+		for _, w := range windows {
+			for p, r := range w.Offsets {
+				if had, ok := ranges[p]; ok {
+					r = r.Union(had)
+				}
+				ranges[p] = r
+			}
+		}
+		span.Set(append(tracing.Offsets(f.Config.Table.Topic, ranges), attribute.String("clickstream.table", f.Config.Table.Path),
+			attribute.Int("clickstream.windows", done.Written), attribute.Int64("clickstream.rows", done.Rows), attribute.Int("clickstream.conflicts", done.Conflicts))...)
+	}
+	span.End(err)
 }

@@ -1,0 +1,79 @@
+package tracing_test
+
+import (
+	"bytes"
+	"errors"
+	"log/slog"
+	"net"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
+	"go.uber.org/goleak"
+
+	"clickstream/testing/otlptest"
+	"clickstream/transforms/click"
+	"clickstream/transforms/teardown"
+	"clickstream/transforms/tracing"
+)
+
+func TestSpansAreSentAtTheEnd(t *testing.T) {
+	collector := otlptest.Start(t)
+	c := tracing.Config{Endpoint: collector.URL, Pipeline: t.Name()}
+	for _, err := range []error{nil, errors.New("the disk is full")} {
+		span := c.Begin(t.Context(), "step")
+		require.True(t, span.Sent())
+		span.Set(tracing.Offsets("clicks", map[int32]click.OffsetRange{11: {First: 5, Next: 7}, 2: {Next: 1}})...)
+		span.End(err)
+	}
+	require.NoError(t, teardown.End(t.Name()))
+	spans := collector.Named("step")
+	require.Len(t, spans, 2)
+	assert.Equal(t, []string{"2:0-1", "11:5-7"}, otlptest.Attribute(spans[0], "clickstream.offsets"))
+	assert.Equal(t, []string{"clicks"}, otlptest.Attribute(spans[0], "messaging.destination.name"))
+	assert.Equal(t, spans[0].GetTraceId(), spans[1].GetTraceId(), "of one pipeline")
+	assert.NotEqual(t, spans[0].GetSpanId(), spans[1].GetSpanId())
+	assert.Equal(t, tracepb.Status_STATUS_CODE_UNSET, spans[0].GetStatus().GetCode())
+	assert.Equal(t, tracepb.Status_STATUS_CODE_ERROR, spans[1].GetStatus().GetCode())
+	assert.Equal(t, "the disk is full", spans[1].GetStatus().GetMessage())
+	goleak.VerifyNone(t, goleak.IgnoreCurrent())
+}
+
+func TestNobodyIsToldWithoutAnEndpoint(t *testing.T) {
+	span := tracing.Config{Pipeline: t.Name()}.Begin(t.Context(), "step")
+	assert.False(t, span.Sent())
+	span.End(nil)
+	require.NoError(t, teardown.End(t.Name()))
+}
+
+// locked is a log that several goroutines write to.
+type locked struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (l *locked) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(p)
+}
+
+// TestCollectorIsAway costs spans, which the log says are lost, and nothing else.
+func TestCollectorIsAway(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	require.NoError(t, l.Close())
+	var log locked
+	before := slog.Default()
+	defer slog.SetDefault(before)
+	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
+	c := tracing.Config{Endpoint: "http://" + l.Addr().String(), Pipeline: t.Name()}
+	c.Begin(t.Context(), "step").End(nil)
+	require.NoError(t, teardown.End(t.Name()))
+	log.mu.Lock()
+	defer log.mu.Unlock()
+	assert.Contains(t, log.text.String(), "spans were lost")
+	assert.Contains(t, log.text.String(), l.Addr().String())
+}
