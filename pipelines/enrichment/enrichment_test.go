@@ -234,6 +234,29 @@ func TestSessions(t *testing.T) {
 	})
 }
 
+// TestAUserWithManyClicks finds the sessions of one user who has more clicks than go on at once: a robot, which is silent
+// now and then. A million of them go the same way, see testing/bench.
+func TestAUserWithManyClicks(t *testing.T) {
+	j := newJob(t, kafkatest.StartEmbedded(t), 4)
+	const n = 100_000
+	random := rand.New(rand.NewPCG(5, 6))
+	var records []*kgo.Record
+	for i := range n {
+		at := noon.Add(time.Duration(i)*100*time.Millisecond + time.Duration(i/(n/10))*time.Hour).Add(-time.Duration(random.IntN(8_000)) * time.Millisecond)
+		records = append(records, click(random.Int32N(4), map[string]any{
+			"event_id": fmt.Sprintf("event-%06d", i), "user_id": "robot", "page_url": "https://shop.example/", "timestamp": int(at.UnixMilli()),
+		}))
+	}
+	j.produce(records...)
+	j.run()
+	got := j.enriched()
+	require.Len(t, got, n)
+	want := oracle.Sessions(got, 30*time.Minute)
+	assert.Len(t, want, 10)
+	assert.Equal(t, want, oracle.Told(got))
+	j.atEnd()
+}
+
 // TestASecondRunTakesOver begins a run while another one goes on.
 func TestASecondRunTakesOver(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {

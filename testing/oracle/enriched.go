@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/linkedin/goavro/v2"
@@ -25,10 +26,23 @@ type Enriched struct {
 	Offset                                        int64
 }
 
+var codecs sync.Map // schema → *goavro.Codec
+
+func codecOf(schema string) (*goavro.Codec, error) {
+	if c, ok := codecs.Load(schema); ok {
+		return c.(*goavro.Codec), nil
+	}
+	c, err := goavro.NewCodec(schema)
+	if err == nil {
+		codecs.Store(schema, c)
+	}
+	return c, err
+}
+
 // ReadEnriched reads the value of a record of the enriched topic, of which schema is the Avro schema. All of the value is
 // read.
 func ReadEnriched(schema string, rec *kgo.Record) (Enriched, error) {
-	codec, err := goavro.NewCodec(schema)
+	codec, err := codecOf(schema)
 	if err != nil {
 		return Enriched{}, err
 	}

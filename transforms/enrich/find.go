@@ -66,6 +66,9 @@ func (f *FindFn) set(tp timers.Provider, l *ledger, due int64) {
 	f.Due.Set(tp, time.UnixMilli(due))
 }
 
+// maxFound is how many bytes of visits go on at once: a user may have a million, and runners take elements of some megabytes.
+const maxFound = 1 << 20
+
 // OnTimer finds the sessions of the visits that the watermark has passed.
 func (f *FindFn) OnTimer(ctx context.Context, _ beam.EventTime, sp state.Provider, tp timers.Provider, bucket int64, _ timers.Context, emit func(int64, Found)) error {
 	l, err := f.ledger(sp)
@@ -75,6 +78,7 @@ func (f *FindFn) OnTimer(ctx context.Context, _ beam.EventTime, sp state.Provide
 	if l.due == 0 {
 		return nil // a runner may come again
 	}
+	before := l.frontier()
 	passed, rest, err := f.sift(sp, l)
 	if err != nil {
 		return err
@@ -87,7 +91,10 @@ func (f *FindFn) OnTimer(ctx context.Context, _ beam.EventTime, sp state.Provide
 	for i := range passed {
 		v := &passed[i]
 		v.Session = book.Enter(v.User, v.Time, v.ID).String()
-		found = appendVisit(found, v)
+		if found = appendVisit(found, v); len(found) >= maxFound && i+1 < len(passed) {
+			emit(bucket, Found{Visits: found, Frontier: before})
+			found = nil
+		}
 	}
 	book.Forget(l.due - 2*f.Config.Gap.Milliseconds())
 	if err := f.Book.Write(sp, book.Encode()); err != nil {
