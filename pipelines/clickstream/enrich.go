@@ -21,6 +21,7 @@ func (*enrichCommand) Help() string {
 Reads clicks from a Kafka topic and writes each to the enriched topic, by its event_id, as framed Avro: with the
 normalized page, its host and path, the campaign, the day and the hour, and the session. It can be stopped and started
 again at any time, killed too: the group's offsets, which are committed with what is written, say where to go on.
+The schema is registered when it is not, if it is compatible with what the enriched topic's subject has.
 
 Examples:
 

@@ -17,7 +17,8 @@ type generateCommand struct {
 func (*generateCommand) Help() string {
 	return `
 Writes synthetic clicks into a topic that exists. The same seed gives the same clicks. With avro, the schema
-is registered when it is not.
+is registered when it is not, once the registry was asked whether it is compatible with the versions that the subject
+has, TOPIC-value: where it is not, nothing is written.
 
 Examples:
 
