@@ -36,12 +36,18 @@ func (k known) word(b []byte) string {
 	w, ok := k[string(b)]
 	if !ok {
 		w = string(b)
-		if len(k) < 10_000 {
+		if len(k) < 10_000 && len(w) <= longestTopic {
 			k[w] = w
 		}
 	}
 	return w
 }
+
+// What is longer is no reason, and no name that Kafka takes.
+const (
+	longestReason = 100
+	longestTopic  = 249
+)
 
 // parse makes l the dead letter that a record is, or tells that it is none.
 func (k known) parse(rec *kgo.Record, l *letter) bool {
@@ -77,7 +83,7 @@ func (k known) parse(rec *kgo.Record, l *letter) bool {
 			l.attempt = o.Attempt
 		}
 	}
-	return l.reason != "" && l.topic != "" && l.source >= 0 && l.of >= 0
+	return l.reason != "" && len(l.reason) <= longestReason && l.topic != "" && len(l.topic) <= longestTopic && l.source >= 0 && l.of >= 0
 }
 
 // choice is which dead letters are meant.

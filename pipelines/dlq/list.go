@@ -44,7 +44,7 @@ type Line struct {
 	Returned  int64     `json:"returned"` // of Records, those that had been replayed before
 	First     time.Time `json:"first,omitzero"`
 	Last      time.Time `json:"last,omitzero"`
-	PerSecond float64   `json:"per_second"` // between first and last; 0 of a single moment
+	PerSecond float64   `json:"per_second"` // of a time: in it; else from one to the next, between first and last; 0 where there is but one
 }
 
 // key is what a line is for.
@@ -69,6 +69,12 @@ type lister struct {
 
 // mostLines is how many lines of time are shown where nobody says how long they are to be.
 const mostLines = 48
+
+// mostNames is how many reasons, partitions and topics are told from each other: foreign records may name any number.
+const mostNames = 1_000
+
+// others is the line for what is beyond.
+const others = "(others)"
 
 // List counts dead letters. Its memory does not grow with them, but for the bits by which it knows a record again. The
 // topic is read once, and once more where something was replayed: a marker stands behind what it is about.
@@ -122,11 +128,11 @@ func (l *lister) count(ctx context.Context, of kafka.Extent, replayed progress, 
 			return nil
 		}
 		seen := l.seen[x.topic]
-		if seen == nil {
+		if seen == nil && len(l.seen) < mostNames {
 			seen = places{}
 			l.seen[x.topic] = seen
 		}
-		if !seen.add(x.source, x.of) {
+		if seen != nil && !seen.add(x.source, x.of) {
 			l.listed.Copies++
 			return nil
 		}
@@ -153,6 +159,10 @@ func (l *lister) take(x *letter, replayed bool) {
 	if line == nil && l.by == "time" && !l.fixed && len(l.lines) >= 100*mostLines {
 		l.widen()
 		k.at -= k.at % l.every
+		line = l.lines[k]
+	}
+	if line == nil && l.by != "time" && len(l.lines) >= mostNames {
+		k = key{word: others, partition: -1}
 		line = l.lines[k]
 	}
 	if line == nil {
@@ -194,7 +204,7 @@ func (l *lister) conclude() {
 	for _, k := range keys {
 		total.join(l.lines[k])
 	}
-	total.conclude(total.Records)
+	total.conclude(total.Records, 0)
 	for _, k := range keys {
 		line := l.lines[k]
 		switch l.by {
@@ -207,7 +217,7 @@ func (l *lister) conclude() {
 		default:
 			line.Reason = k.word
 		}
-		line.conclude(total.Records)
+		line.conclude(total.Records, l.listed.every)
 		l.listed.Lines = append(l.listed.Lines, *line)
 	}
 }
@@ -246,13 +256,17 @@ func (a *Line) join(b *Line) {
 	a.Returned += b.Returned
 }
 
-func (a *Line) conclude(all int64) {
+// conclude works out what follows from a line's counts. A line that is a time is for so long.
+func (a *Line) conclude(all int64, every time.Duration) {
 	a.Out = a.Records - a.Replayed
 	if all > 0 {
 		a.Share = float64(a.Records) / float64(all)
 	}
-	if span := a.Last.Sub(a.First).Seconds(); span > 0 {
-		a.PerSecond = float64(a.Records) / span
+	switch span := a.Last.Sub(a.First); {
+	case every > 0:
+		a.PerSecond = float64(a.Records) / every.Seconds()
+	case span > 0:
+		a.PerSecond = float64(a.Records-1) / span.Seconds()
 	}
 	a.First, a.Last = a.First.UTC(), a.Last.UTC()
 }

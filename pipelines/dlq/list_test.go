@@ -1,6 +1,7 @@
 package dlq_test
 
 import (
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,15 +93,42 @@ func TestListByTime(t *testing.T) {
 		l := d.list("--by", "time")
 		assert.Len(t, l.Lines, 12, "ten seconds each fit")
 		assert.EqualValues(t, 10, l.Lines[3].Records)
-		assert.InDelta(t, 10./9, l.Lines[3].PerSecond, 1e-9)
+		assert.InDelta(t, 1, l.Lines[3].PerSecond, 1e-9)
+		assert.InDelta(t, 1, l.Total.PerSecond, 1e-9)
 		assert.Equal(t, map[string][2]int64{"12:00:00": {60, 0}, "12:01:00": {60, 0}}, lines(d.list("--by", "time", "--every", "1m")))
 		at := func(seconds int) string { return noon.Add(time.Duration(seconds) * time.Second).Format(time.RFC3339) }
 		l = d.list("--since", at(30), "--until", at(40))
 		assert.EqualValues(t, 10, l.Total.Records)
 		assert.Equal(t, noon.Add(30*time.Second), l.Total.First)
 		assert.Equal(t, noon.Add(39*time.Second), l.Total.Last)
+		assert.InDelta(t, 1, l.Total.PerSecond, 1e-9, "one each second")
+		assert.Zero(t, d.list("--since", at(30), "--until", at(31)).Total.PerSecond, "one alone has no rate")
+		l = d.list("--by", "time", "--every", "1m", "--since", at(30), "--until", at(31))
+		assert.InDelta(t, 1./60, l.Lines[0].PerSecond, 1e-9, "but there was one in that minute")
 		done := d.replay("--since", at(30), "--until", at(40), "--dry-run")
 		assert.EqualValues(t, 10, done.Replayed)
+	})
+}
+
+// TestListOfManyNames takes no more memory for what foreign records name.
+func TestListOfManyNames(t *testing.T) {
+	each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		d := newDesk(t, c, 1)
+		d.rejected(0, 1, click.JSON)
+		var records []*kgo.Record
+		for i := range 1_500 {
+			rec := d.letter(&kgo.Record{Topic: d.topic, Partition: int32(i), Offset: 1}, click.Reason(fmt.Sprint("reason-", i)))
+			rec.Partition = 0
+			records = append(records, rec)
+		}
+		records = append(records, d.letter(&kgo.Record{Topic: d.topic}, click.Reason(strings.Repeat("x", 1_000))))
+		c.Produce(t, d.letters, records...)
+		l := d.list()
+		assert.Len(t, l.Lines, 1_001)
+		assert.EqualValues(t, 501, lines(l)["(others)"][0])
+		assert.EqualValues(t, 1_501, l.Total.Records)
+		assert.EqualValues(t, 1, l.Foreign.Count)
+		assert.Len(t, d.list("--by", "partition", "--source").Lines, 1_001)
 	})
 }
 
