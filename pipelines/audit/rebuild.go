@@ -62,7 +62,9 @@ func (s *source) rebuild(ctx context.Context, span table.Span, only map[int64]bo
 	if err != nil {
 		return nil, err
 	}
-	if err := r.checkGone(); err != nil {
+	if r.only != nil {
+		r.leaveGone()
+	} else if err := r.checkGone(); err != nil {
 		return nil, err
 	}
 	if !dryRun {
@@ -73,7 +75,9 @@ func (s *source) rebuild(ctx context.Context, span table.Span, only map[int64]bo
 			return nil, err
 		}
 	}
-	err = r.run(ctx)
+	if r.only == nil || len(r.only) > 0 {
+		err = r.run(ctx)
+	}
 	if r.into != nil {
 		err = errors.Join(err, r.into.Close())
 	}
@@ -155,12 +159,35 @@ func (r *rebuild) checkGone() error {
 	if last == nil {
 		return nil
 	}
-	if r.only != nil {
-		return fmt.Errorf("%w: the window of %s was counted from offset %d of topic %s partition %d, which begins at %d by now: it cannot be counted again; count later ones anew with: clickstream table rebuild --from %s",
-			kafka.ErrDataLoss, last.Start.Format(time.RFC3339), last.Offsets[where.id].First, r.Topic, where.id, where.first, last.End.Format(time.RFC3339))
-	}
 	return fmt.Errorf("%w: the window of %s was counted from offset %d of topic %s partition %d, which begins at %d by now: it cannot be counted again; use --from %s at least",
 		kafka.ErrDataLoss, last.Start.Format(time.RFC3339), last.Offsets[where.id].First, r.Topic, where.id, where.first, last.End.Format(time.RFC3339))
+}
+
+// leaveGone leaves out the windows of which the topic no longer has what they were counted from, and tells of them.
+func (r *rebuild) leaveGone() {
+	gone := map[int64]*Recount{}
+	for k, info := range r.held {
+		for _, p := range r.partitions {
+			o, ok := info.Offsets[p.id]
+			if !ok || o.First >= p.first {
+				continue
+			}
+			if gone[k.start] == nil {
+				gone[k.start] = &Recount{WindowStart: instant(k.start), Gone: fmt.Sprintf("it was counted from offset %d of topic %s partition %d, which begins at %d by now", o.First, r.Topic, p.id, p.first)}
+			}
+		}
+	}
+	for k, info := range r.held {
+		if of := gone[k.start]; of != nil {
+			of.Before += info.Events
+			of.After += info.Events
+			delete(r.held, k)
+		}
+	}
+	for _, start := range slices.Sorted(maps.Keys(gone)) {
+		delete(r.only, start)
+		r.report.add(*gone[start])
+	}
 }
 
 // run counts and replaces, in as many passes as memory wants.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"strconv"
+	"strings"
 	"time"
 
 	"clickstream/io/table"
@@ -23,7 +24,7 @@ type Rebuilt struct {
 
 	Replaced  int       `json:"replaced"`  // windows
 	Unchanged int       `json:"unchanged"` // windows that held the same rows already
-	Refused   int       `json:"refused"`   // windows that would have shrunk
+	Refused   int       `json:"refused"`   // windows that would have shrunk, or that cannot be counted any more
 	Before    int64     `json:"before"`    // events of all windows
 	After     int64     `json:"after"`     // of the windows as the topic tells
 	Rows      int64     `json:"rows"`      // that are new, changed or gone
@@ -39,13 +40,14 @@ type Recount struct {
 	After       int64           `json:"after"`  // events that the topic has
 	Rebuilt     bool            `json:"replaced"`
 	Refused     []table.Refusal `json:"refused,omitempty"` // shards that would have shrunk, and were left
+	Gone        string          `json:"gone,omitempty"`    // why it cannot be counted any more, and was left
 }
 
 func (r *Rebuilt) add(w Recount) {
 	r.Before += w.Before
 	r.After += w.After
 	switch {
-	case len(w.Refused) > 0:
+	case len(w.Refused) > 0, w.Gone != "":
 		r.Refused++
 	case w.Rebuilt:
 		r.Replaced++
@@ -58,18 +60,32 @@ func (r *Rebuilt) add(w Recount) {
 
 // Err returns that windows were refused, or nil when none was.
 func (r *Rebuilt) Err() error {
-	if r.Refused == 0 {
-		return nil
-	}
-	first := r.Windows[0]
+	var shrunk, gone int64
+	var first, firstGone Recount
 	for _, w := range r.Windows {
-		if len(w.Refused) > 0 {
-			first = w
-			break
+		switch {
+		case len(w.Refused) > 0:
+			if shrunk++; shrunk == 1 {
+				first = w
+			}
+		case w.Gone != "":
+			if gone++; gone == 1 {
+				firstGone = w
+			}
 		}
 	}
-	return errors.New("table " + r.Table + ": " + several(int64(r.Refused), "window") + " would have shrunk and were left as they are; the first: " +
-		first.Refused[0].String() + "; has the topic lost records?")
+	var faults []string
+	if shrunk > 0 {
+		faults = append(faults, several(shrunk, "window")+" would have shrunk and were left as they are; the first: "+first.Refused[0].String()+"; has the topic lost records?")
+	}
+	if gone > 0 {
+		faults = append(faults, several(gone, "window")+" cannot be counted any more and stayed as before; the first: that of "+firstGone.WindowStart.Format(time.RFC3339)+
+			", "+firstGone.Gone+"; what was replayed of it stands in the topic, and table verify tells it as deferred; raise the topic's retention for the others")
+	}
+	if len(faults) == 0 {
+		return nil
+	}
+	return errors.New("table " + r.Table + ": " + strings.Join(faults, "; and "))
 }
 
 // WriteJSON writes what was done as one JSON object.
@@ -94,6 +110,8 @@ func (r *Rebuilt) WriteText(out io.Writer) error {
 		switch {
 		case len(win.Refused) > 0:
 			what = "left as it is: " + win.Refused[0].String()
+		case win.Gone != "":
+			what = "left as it is: " + win.Gone
 		case r.DryRun:
 			what = "would be rebuilt"
 		}

@@ -92,7 +92,8 @@ rejects it again, as a new dead letter; --max-attempts says how often.
 
 A run counts replayed clicks while their windows are open. Clicks of closed windows it leaves out, as deferred: with
 --rebuild those windows, and no others, are then counted anew and replaced, as table rebuild does. Give the same flags
-as to run.
+as to run. Windows of which the topic no longer has all records are left as they are, and told, with exit code 1. With
+--dry-run, --rebuild tells of what earlier replays left to it alone.
 
 Only one replay of a dead letter topic into a topic goes on: a second one takes over, and the first one ends with exit
 code 1.

@@ -51,6 +51,10 @@ func TestReplayIntoATopicMadeAgain(t *testing.T) {
 		c.MakeAgain(t, another.topic, 1)
 		_, err = another.tryReplay(t.Context())
 		refused(t, err, "dead letter 1:0 is of partition 1 of topic "+another.topic+", which has partitions 0 to 0 now")
+		c.MakeAgain(t, another.topic, 2)
+		c.Produce(t, another.topic, &kgo.Record{Partition: 1, Timestamp: time.Now().Add(time.Hour)})
+		_, err = another.tryReplay(t.Context()) // the first could be of it
+		refused(t, err, "dead letter 1:1 is of offset 1 of topic "+another.topic+" partition 1, which ends at 1")
 		assert.Empty(t, another.replayed())
 
 		since := time.Now().Add(time.Hour).Format(time.RFC3339)

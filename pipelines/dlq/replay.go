@@ -68,6 +68,7 @@ type replayer struct {
 	before  []*done           // what is replayed already
 	own     *done             // what this replay adds
 	offends []letter          // that cannot be of the topic
+	witness map[int32]letter  // newest that can, by partition
 
 	mu      sync.Mutex // of batch.landed
 	batch   *batch
@@ -114,6 +115,9 @@ func Replay(ctx context.Context, s *settings.DLQReplay, tell Tell) (*Replayed, e
 			return nil, err
 		}
 	}
+	if err := r.reach(ctx); err != nil { // later than what the dead letters are of
+		return nil, err
+	}
 	if err := r.survey(ctx, tell); err != nil {
 		return nil, err
 	}
@@ -152,11 +156,22 @@ func undone(err error) error {
 // lookUp finds out what the source topic is.
 func (r *replayer) lookUp(ctx context.Context) error {
 	name := r.Audit.Topic
-	is, err := r.connection.Identify(ctx, r.admin, kafka.Doing{Operation: "Write", Topic: name})
+	doing := kafka.Doing{Operation: "Write", Topic: name}
+	if r.DryRun {
+		doing.Operation = "Describe"
+	}
+	is, err := r.connection.Identify(ctx, r.admin, doing)
 	if err != nil {
 		return err
 	}
 	r.subject = subject{name, is.Topic}
+	r.maxBytes = int(r.connection.MaxMessageBytes(ctx, r.client, name))
+	return nil
+}
+
+// reach looks up where the source topic ends.
+func (r *replayer) reach(ctx context.Context) error {
+	name := r.Audit.Topic
 	ends, err := r.admin.ListEndOffsets(ctx, name)
 	if err == nil {
 		err = ends.Error()
@@ -168,16 +183,24 @@ func (r *replayer) lookUp(ctx context.Context) error {
 	for p, end := range ends[name] {
 		r.ends[p] = end.Offset
 	}
-	r.maxBytes = int(r.connection.MaxMessageBytes(ctx, r.client, name))
 	return nil
 }
 
 // survey finds out what was replayed already, and whether what is to be replayed can be.
 func (r *replayer) survey(ctx context.Context, tell Tell) error {
 	said := progress{}
+	r.witness = map[int32]letter{}
 	check := func(l *letter) error {
-		if end, ok := r.ends[l.source]; l.topic == r.Audit.Topic && r.choice.has(l) && (!ok || l.of >= end) && len(r.offends) < 1000 {
-			r.offends = append(r.offends, *l)
+		switch {
+		case l.topic != r.Audit.Topic:
+		case r.possible(l):
+			if l.written > 0 && l.of >= r.witness[l.source].of {
+				r.witness[l.source] = letter{of: l.of, written: l.written}
+			}
+		case r.choice.has(l) && len(r.offends) < 1000:
+			x := *l
+			x.record = nil // it is another's once this returns
+			r.offends = append(r.offends, x)
 		}
 		return nil
 	}
@@ -195,10 +218,17 @@ func (r *replayer) survey(ctx context.Context, tell Tell) error {
 				of.topic, d.last.UTC().Format(time.RFC3339), of.id, r.subject.id)
 		}
 	}
+	same := false
+	if len(r.offends) > 0 {
+		var err error
+		if same, err = r.sameTopic(ctx); err != nil {
+			return err
+		}
+	}
 	for _, l := range r.offends {
 		end, ok := r.ends[l.source]
 		switch {
-		case r.known(&l):
+		case same, r.known(&l): // somebody else has written it
 		case !ok:
 			return fmt.Errorf("dead letter %d:%d is of partition %d of topic %s, which has partitions 0 to %d now: it was deleted and made again; leave such dead letters out with --since TIME, or by --partition and --source",
 				l.partition, l.offset, l.source, l.topic, len(r.ends)-1)
@@ -208,6 +238,30 @@ func (r *replayer) survey(ctx context.Context, tell Tell) error {
 		}
 	}
 	return nil
+}
+
+// possible tells whether a dead letter can be of the topic as it is.
+func (r *replayer) possible(l *letter) bool {
+	end, ok := r.ends[l.source]
+	return ok && l.of < end
+}
+
+// sameTopic tells whether the topic is surely the one that dead letters are of: whether it has a record of just the time of
+// one of them, no later than that. Topics that are made again have the same offsets, but not the same times.
+func (r *replayer) sameTopic(ctx context.Context) (bool, error) {
+	for partition, l := range r.witness {
+		found, err := r.admin.ListOffsetsAfterMilli(ctx, l.written, r.Audit.Topic)
+		if err == nil {
+			err = found.Error()
+		}
+		if err != nil {
+			return false, r.connection.Explain(err, kafka.Doing{Operation: "Describe", Topic: r.Audit.Topic})
+		}
+		if at, ok := found.Lookup(r.Audit.Topic, partition); ok && at.Timestamp == l.written && at.Offset <= l.of {
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // known tells whether a record was replayed before.
@@ -265,6 +319,10 @@ func (r *replayer) take(ctx, lasting context.Context, l *letter) error {
 		return nil
 	case r.known(l):
 		skipped.Replayed++
+		return nil
+	case !r.possible(l): // or survey had said so
+		r.report.Read--
+		r.report.Foreign.add(l.record)
 		return nil
 	case l.attempt >= r.MaxAttempts:
 		skipped.MaxAttempts++

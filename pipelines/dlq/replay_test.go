@@ -33,9 +33,11 @@ func TestReplayPutsBackWhatWas(t *testing.T) {
 		letters := d.rejected(1, 3, click.JSON)
 		bare := &kgo.Record{Topic: d.topic, Partition: 0}
 		c.Produce(t, d.topic, bare)
-		c.Produce(t, d.letters, d.letter(bare, click.BadMagic))
+		c.Produce(t, d.letters, d.letter(bare, click.BadMagic),
+			&kgo.Record{Partition: 1, Value: []byte("hello")}, &kgo.Record{Partition: 1, Headers: letters[0].Headers[:2]})
 
 		done := d.replay()
+		assert.Equal(t, dlq.Foreign{Count: 2, First: []string{"1:3", "1:4"}}, done.Foreign)
 		assert.EqualValues(t, 4, done.Read)
 		assert.EqualValues(t, 4, done.Replayed)
 		assert.Equal(t, map[click.Reason]int64{click.JSON: 3, click.BadMagic: 1}, done.Reasons)
@@ -63,6 +65,29 @@ func TestReplayPutsBackWhatWas(t *testing.T) {
 		assert.Zero(t, done.Replayed)
 		assert.Equal(t, dlq.Skipped{Replayed: 4}, done.Skipped)
 		assert.Len(t, d.replayed(), 4)
+	})
+}
+
+// TestReplayPassesByWhatCannotBe replays beside dead letters of offsets and partitions that the topic never had: somebody
+// else has written them, as the topic is surely the one that the others are of.
+func TestReplayPassesByWhatCannotBe(t *testing.T) {
+	each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		d := newDesk(t, c, 2)
+		d.rejected(0, 3, click.JSON)
+		far := d.letter(&kgo.Record{Topic: d.topic, Partition: 0, Offset: 1 << 40}, click.JSON)
+		none := d.letter(&kgo.Record{Topic: d.topic, Partition: 77, Offset: 0}, click.JSON)
+		none.Partition = 0
+		c.Produce(t, d.letters, far, none)
+		for _, flags := range [][]string{{"--dry-run"}, nil} {
+			done := d.replay(flags...)
+			assert.EqualValues(t, 3, done.Read)
+			assert.EqualValues(t, 3, done.Replayed)
+			assert.Equal(t, dlq.Foreign{Count: 2, First: []string{"0:3", "0:4"}}, done.Foreign)
+			var text strings.Builder
+			require.NoError(t, done.WriteText(&text))
+			assert.Contains(t, text.String(), "2 records are no dead letter, and passed by: 0:3, 0:4\n")
+		}
+		assert.Len(t, d.replayed(), 3)
 	})
 }
 

@@ -1,8 +1,10 @@
 package dlq
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -11,6 +13,8 @@ import (
 
 	"clickstream/io/registry"
 	"clickstream/pipelines/settings"
+	"clickstream/transforms/click"
+	"clickstream/transforms/decode"
 )
 
 // Shown is one dead letter. Bytes are shown up to the limit that was asked for.
@@ -69,6 +73,10 @@ type SchemaOf struct {
 	Registry string `json:"registry,omitempty"`
 	Found    bool   `json:"found"`
 	Note     string `json:"note,omitempty"` // why it is not known what it is
+
+	Text    string   `json:"schema,omitempty"`
+	Changes []string `json:"changes,omitempty"` // from the schema that clicks are read by
+	Fault   string   `json:"fault,omitempty"`   // why no record of it is a click
 }
 
 // DecodedAs is what a value says, as far as it can be read.
@@ -224,10 +232,28 @@ func (s *Shown) decode(ctx context.Context, of *settings.DLQShow) error {
 		s.Schema.Note = "the registry has no such schema"
 	case errors.Is(err, registry.ErrNotAvro):
 		s.Schema.Found, s.Schema.Note = true, "it is no Avro schema"
-	case err != nil:
+	case ctx.Err() != nil:
 		return err
+	case err != nil: // what there is to see without it is not to be lost
+		s.Schema.Note = "it is not known: " + err.Error()
 	default:
 		s.Schema.Found, s.Decoded = true, asAvro(text, s.whole[5:])
+		s.Schema.describe(text)
 	}
 	return nil
+}
+
+// describe says what is between the schema and that of a click.
+func (s *SchemaOf) describe(text string) {
+	s.Text = text
+	var compact bytes.Buffer
+	if json.Compact(&compact, []byte(text)) == nil {
+		s.Text = compact.String()
+	}
+	if compared, err := decode.Compare(click.Schema, text); err == nil {
+		s.Changes = compared.Changes
+	}
+	if f := decode.CheckSchema(s.ID, text); f != nil {
+		s.Fault = f.Detail
+	}
 }

@@ -67,6 +67,8 @@ func TestShow(t *testing.T) {
 		assert.Contains(t, text, "00000000  6b 1b ")
 		assert.NotContains(t, text, "\x1b")
 		assert.Contains(t, text, "state         out\n")
+		assert.Empty(t, s.Schema.Changes)
+		assert.Contains(t, s.Schema.Text, `"name":"ClickEvent"`)
 
 		s, text = d.show(d.put(&kgo.Record{Value: value[:len(value)-3]}, click.Avro), "--registry", c.Registry)
 		assert.Contains(t, s.Decoded.Text, `"event_id": "e7"`, "as far as it goes")
@@ -94,6 +96,27 @@ func TestShow(t *testing.T) {
 		assert.Contains(t, text, "and 188 bytes more; see all with --bytes 0")
 		s, _ = d.show(place, "--bytes", "0")
 		assert.Zero(t, s.Value.Cut)
+	})
+}
+
+// TestShowSchemas says what is between the schema that a record claims and that of a click, and shows the bytes where no
+// registry answers.
+func TestShowSchemas(t *testing.T) {
+	each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		d := newDesk(t, c, 1)
+		broken := c.Register(t, d.topic+"-value", `{"type":"record","name":"ClickEvent","namespace":"com.example.events","fields":[{"name":"event_id","type":"string"},{"name":"page_url","type":"int"}]}`)
+		place := d.put(&kgo.Record{Value: kafkatest.Frame(broken, []byte{2, 'e', 14})}, click.MissingField)
+		s, text := d.show(place, "--registry", c.Registry)
+		assert.Contains(t, s.Schema.Changes, "user_id: was removed")
+		assert.Contains(t, text, "beside that of click: user_id: was removed")
+		assert.Contains(t, text, "has no field user_id; page_url of type int, string is wanted")
+		assert.Contains(t, text, `{"name":"page_url","type":"int"}`)
+		assert.Contains(t, text, `"page_url": 7`)
+
+		s, text = d.show(place, "--registry", "http://127.0.0.1:1", "--retry-timeout", "1s")
+		assert.False(t, s.Schema.Found)
+		assert.Contains(t, s.Schema.Note, "it is not known: ")
+		assert.Contains(t, text, "00000000  00 00 00 ")
 	})
 }
 

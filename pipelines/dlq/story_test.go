@@ -16,6 +16,7 @@ import (
 	"github.com/linkedin/goavro/v2"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/io/table"
@@ -234,6 +235,9 @@ func TestReplayBeforeTheRebuild(t *testing.T) {
 		s.minutes(s.good, 30, 31)
 		s.run()
 		s.fixed.Store(true)
+		var dry strings.Builder
+		require.NoError(t, s.replay(s.flags("--rebuild", "--dry-run")...).WriteText(&dry))
+		assert.Contains(t, dry.String(), "is known once they are replayed; what follows is about earlier replays alone")
 		assert.EqualValues(t, bad, s.replay().Replayed)
 		o := s.verify()
 		assert.EqualValues(t, bad, o.Deferred)
@@ -255,6 +259,51 @@ func TestReplayBeforeTheRebuild(t *testing.T) {
 		assert.Zero(t, o.Deferred)
 		assert.EqualValues(t, bad, o.Again)
 		s.right()
+	})
+}
+
+// TestTheRebuildLeavesWhatIsGone rebuilds the windows that the topic still has all of, and tells of the one that it has not.
+func TestTheRebuildLeavesWhatIsGone(t *testing.T) {
+	each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		s := openShop(t, c)
+		s.minutes(s.good, 0, 1)
+		bad := s.minutes(s.broken, 0, 1)
+		s.minutes(s.good, 5, 7)
+		s.run()
+		s.minutes(s.good, 10, 12)
+		bad += s.minutes(s.broken, 10, 12)
+		s.minutes(s.good, 30, 31)
+		s.run()
+		before := s.rows()
+		var gone kadm.Offsets
+		gone.AddOffset(s.topic, 0, 1, -1)
+		deleted, err := s.admin().DeleteRecords(t.Context(), gone)
+		require.NoError(t, err)
+		require.NoError(t, deleted.Error())
+		s.fixed.Store(true)
+
+		done := s.replay(s.flags("--rebuild")...)
+		assert.EqualValues(t, bad, done.Replayed)
+		assert.Equal(t, 2, done.Rebuild.Rebuilt.Replaced)
+		assert.Equal(t, 1, done.Rebuild.Rebuilt.Refused)
+		refused(t, done.Err(), "1 window cannot be counted any more and stayed as before; the first: that of 2026-03-01T12:00:00Z, it was counted from offset 0 of topic "+s.topic+" partition 0, which begins at 1 by now", "raise the topic's retention")
+		var text strings.Builder
+		require.NoError(t, done.WriteText(&text))
+		assert.Contains(t, text.String(), "left as it is: it was counted from offset 0")
+		assert.Contains(t, text.String(), "rebuilt 2 of 3 windows")
+		after := s.rows()
+		for k, n := range after {
+			minute := time.UnixMilli(k.WindowStart).Sub(noon) / time.Minute
+			if minute == 10 || minute == 11 {
+				n /= 2
+			}
+			assert.Equal(t, before[k], n, "%v", k)
+		}
+		assert.Len(t, after, len(before))
+
+		done = s.replay(s.flags("--rebuild")...)
+		assert.Zero(t, done.Rebuild.Rebuilt.Replaced, "what is gone stays so")
+		require.Error(t, done.Err())
 	})
 }
 

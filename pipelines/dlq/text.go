@@ -186,6 +186,11 @@ func (r *Replayed) WriteText(w io.Writer) error {
 	if r.Rebuild == nil {
 		return nil
 	}
+	if r.DryRun && r.Replayed > 0 {
+		if _, err := io.WriteString(w, "which windows those belong to is known once they are replayed; what follows is about earlier replays alone\n"); err != nil {
+			return err
+		}
+	}
 	return r.Rebuild.WriteText(w)
 }
 
@@ -234,9 +239,18 @@ func (s *Shown) WriteText(w io.Writer) error {
 	switch {
 	case s.Schema == nil:
 	case s.Schema.Note != "":
-		line("schema", "%d: %s", s.Schema.ID, s.Schema.Note)
+		line("schema", "%d: %s", s.Schema.ID, plain(s.Schema.Note))
 	default:
 		line("schema", "%d, which registry %s has", s.Schema.ID, s.Schema.Registry)
+	}
+	if s.Schema != nil && s.Schema.Text != "" {
+		for _, c := range s.Schema.Changes {
+			line("", "beside that of click: %s", plain(c))
+		}
+		if f := s.Schema.Fault; f != "" {
+			line("", "%s", plain(f))
+		}
+		line("", "%s", plain(s.Schema.Text))
 	}
 	s.Key.write(&b, "key")
 	s.Value.write(&b, "value")
