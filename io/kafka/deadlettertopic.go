@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kerr"
@@ -57,6 +58,13 @@ func (c Connection) EnsureDeadLetter(ctx context.Context, cl *kgo.Client, source
 // where that may not be asked.
 func (c Connection) MaxMessageBytes(ctx context.Context, cl *kgo.Client, topic string) int32 {
 	return int32(min(c.largest(ctx, kadm.NewClient(cl), topic), math.MaxInt32)) //nolint:gosec // it is bounded
+}
+
+// Compacted tells whether a topic's records make way for later ones of their keys. Of a topic that may not be asked it is
+// false.
+func (c Connection) Compacted(ctx context.Context, cl *kgo.Client, topic string) bool {
+	config, err := c.topicConfig(ctx, kadm.NewClient(cl), topic)
+	return err == nil && strings.Contains(config["cleanup.policy"], "compact")
 }
 
 // largest returns the size of the largest batch of records that the source takes. Who may not ask gets

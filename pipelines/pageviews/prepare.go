@@ -3,6 +3,7 @@ package pageviews
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"path/filepath"
 	"strings"
 	"time"
@@ -71,6 +72,7 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 	if err := from.CheckGroup(ctx, s.Group); err != nil {
 		return Plan{}, err
 	}
+	warnIfCompacted(ctx, s, from)
 	t, err := table.Open(ctx, p.Store.Table)
 	if err != nil {
 		return Plan{}, err
@@ -94,6 +96,15 @@ func Prepare(ctx context.Context, s *settings.Run) (Plan, error) {
 		return Plan{}, errors.Join(from.Connection.Explain(err, kafka.Doing{Operation: "Read", Group: s.Group, Topic: s.Topic}), t.Close())
 	}
 	return p, t.Close()
+}
+
+// warnIfCompacted warns of counting records that Kafka is to take away: those of a key but for its last. Clicks that were
+// written twice count twice until then, and a window that is counted anew after it, or audited, has fewer.
+func warnIfCompacted(ctx context.Context, s *settings.Run, from *source.Source) {
+	if s.Dedupe == "" && from.Connection.Compacted(ctx, from.Client, s.Topic) {
+		slog.Warn("the topic is compacted: clicks that stand in it twice count twice, until one of them is gone; table verify would then find fewer",
+			"topic", s.Topic, "way_out", "count each event once, into a new table, with --dedupe event_id")
+	}
 }
 
 // forWorkers returns the settings of a table that is there, as workers need them that may be other processes, in

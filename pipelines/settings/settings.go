@@ -101,7 +101,7 @@ type Run struct {
 	Table       string `name:"table" help:"Directory of the table, or s3://bucket/path or gs://bucket/path (${default})." default:"./silver/page_views_1min" placeholder:"WHERE" group:"table"`
 	TableFormat string `name:"table-format" help:"Format of the table: ${enum}." enum:"delta,parquet" default:"delta" group:"table"`
 	Shards      int    `name:"shards" help:"Files that a window's rows are spread over, by page." default:"1" group:"table"`
-	Dedupe      string `name:"dedupe" help:"Count the clicks of a window that have the same of these once: ${enum}; empty counts every click. It takes about 25 bytes of the runner's memory for each event of the windows that are open." enum:",event_id" default:"" placeholder:"FIELD" group:"table"`
+	Dedupe      string `name:"dedupe" help:"Count the clicks of a window that have the same of these once: ${enum}; empty counts every click. It takes about 29 bytes of the runner's memory for each event of the windows that are open." enum:",event_id" default:"" placeholder:"FIELD" group:"table"`
 	UniqueUsers bool   `name:"unique-users" help:"Say in a column unique_users how many users viewed the page, by HyperLogLog++: the standard error is 0.8%, and a few thousand are told exactly. It takes about 4 bytes of the runner's memory for each user of a page in a bundle, and 16 KB a page at most. A table stays with what it was made with." group:"table"`
 	Top         int    `name:"top" help:"Keep only the so many most viewed pages of each window in the table; 0 keeps all. A table stays with what it was made with." default:"0" placeholder:"N" group:"table"`
 
