@@ -11,11 +11,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"clickstream/pipelines/settings"
 	"clickstream/testing/kafkatest"
 )
 
@@ -80,11 +82,13 @@ var commandsPermitted = map[string]permitted{
 	"dlq show":                               {words: "dlq show --quiet --source 0:0 --dead-letter-topic LETTERS", counted: true},
 	"dlq replay":                             {words: "dlq replay --quiet --topic TOPIC --dead-letter-topic LETTERS", counted: true},
 	"dlq replay, which rebuilds":             {words: "dlq replay --quiet --rebuild --format json --topic TOPIC --dead-letter-topic LETTERS --table TABLE", counted: true},
-	"enrich, without sessions":               {words: enrichesAll + " --no-sessions", letters: true, enriched: true},
-	"enrich":                                 {words: enrichesAll, letters: true, enriched: true},
-	"topics check":                           {words: "topics check FILE"},
-	"topics apply, which makes a topic":      {words: "topics apply FILE", none: true},
-	"topics apply, which changes a topic":    {words: "topics apply FILE", retention: "1000000"},
+	"dlq replay, which changes nothing (`--dry-run`)": {words: "dlq replay --quiet --dry-run --topic TOPIC --dead-letter-topic LETTERS", counted: true},
+	"enrich, without sessions":                        {words: enrichesAll + " --no-sessions", letters: true, enriched: true},
+	"enrich, which makes the dead letter topic":       {words: enrichesAll, enriched: true},
+	"enrich":                              {words: enrichesAll, letters: true, enriched: true},
+	"topics check":                        {words: "topics check FILE"},
+	"topics apply, which makes a topic":   {words: "topics apply FILE", none: true},
+	"topics apply, which changes a topic": {words: "topics apply FILE", retention: "1000000"},
 }
 
 // TestPermissions runs each command with what the README says that it needs, which is enough, and without each of it, or
@@ -123,6 +127,35 @@ func TestPermissions(t *testing.T) {
 	})
 }
 
+// needless is the sentence of the README that names the commands that need no permission.
+var needless = regexp.MustCompile("(?m)^None is needed by (.*?)\\. ")
+
+// TestPermissionsOfAllCommands wants each command to have a row, or to be among those that need nothing.
+func TestPermissionsOfAllCommands(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root, "README.md"))
+	require.NoError(t, err)
+	said := map[string]bool{}
+	for name := range permissionsOf(t) {
+		command, _, _ := strings.Cut(name, ",")
+		said[command] = true
+	}
+	sentence := needless.FindStringSubmatch(string(text))
+	require.NotNil(t, sentence)
+	for _, word := range regexp.MustCompile("`([a-z ]+)`").FindAllStringSubmatch(sentence[1], -1) {
+		require.False(t, said[word[1]], "%s is said to need permissions, and none", word[1])
+		said[word[1]] = true
+	}
+	var cli commands
+	k, err := settings.Parser(&cli, settings.NewSources(nil), kong.Name("clickstream"))
+	require.NoError(t, err)
+	for _, leaf := range k.Model.Leaves(true) {
+		command := strings.TrimPrefix(leaf.FullPath(), "clickstream ")
+		assert.True(t, said[command], "the README does not say which permissions %s needs", command)
+		delete(said, command)
+	}
+	assert.Empty(t, said, "there are no such commands")
+}
+
 // prepared is a command that is to be run, with what it is about.
 type prepared struct {
 	*testing.T
@@ -154,7 +187,12 @@ func prepare(t *testing.T, c *kafkatest.Cluster, command permitted) *prepared {
 	}
 	if command.enriched {
 		c.MakeTopic(t, p.topic+"-enriched", 1)
-		run(t, append(strings.Fields(p.values.Replace(enrichesAll)), p.as(kafkatest.Admin)...)...)
+		words := enrichesAll
+		if !command.letters { // of its own there is none yet
+			words = strings.Replace(words, "LETTERS", "TOPIC-before", 1)
+			c.RemoveTopic(t, p.topic+"-before")
+		}
+		run(t, append(strings.Fields(p.values.Replace(words)), p.as(kafkatest.Admin)...)...)
 		p.produce(now)
 	}
 	return p
