@@ -190,6 +190,10 @@ func TestDeadLettersAndCheckpoints(t *testing.T) {
 	s.pass(d.interval)
 	d.sample()
 	assert.Equal(t, unknown, grades(d)["checkpoint"])
+	s.v.Commit.Observe(12*time.Second, 1) // of a table without a log
+	s.pass(d.interval)
+	d.sample()
+	assert.Equal(t, warn, grades(d)["checkpoint"])
 }
 
 func TestNothingIsKnownYet(t *testing.T) {

@@ -21,7 +21,7 @@ type observation struct {
 	read, counted, rejected int64
 	rejects                 [reasons]int64
 	failures                int64 // of checkpoints
-	latency                 click.Durations
+	latency, commit         click.Durations
 }
 
 // observations are those of the last minutes, which what is counted is compared with. They never grow.
@@ -37,7 +37,7 @@ func newObservations(interval time.Duration) observations {
 
 func (o *observations) add(v *vitals.Vitals) {
 	now := observation{
-		at: v.At, read: v.Counters.Read, counted: v.Counters.Counted + v.Counters.Forwarded, latency: v.Latency,
+		at: v.At, read: v.Counters.Read, counted: v.Counters.Counted + v.Counters.Forwarded, latency: v.Latency, commit: v.Commit,
 	}
 	for i, r := range click.Reasons {
 		now.rejects[i] = v.Rejects[r]
@@ -67,7 +67,7 @@ func (o *observations) before(age time.Duration) *observation {
 type rates struct {
 	read, counted, rejected float64
 	reasons                 [reasons]float64
-	latency                 click.Durations // of the last five minutes
+	latency, commit         click.Durations // of the last five minutes
 	failures                int64           // of checkpoints in the last five minutes
 	reads                   bool            // something was read in the last two minutes
 	rejectedShare           float64         // of what was read in the last five minutes; zero before a minute was seen
@@ -85,7 +85,7 @@ func (o *observations) rates(v *vitals.Vitals) *rates {
 		read:     perSecond(now.read-then.read, now.at.Sub(then.at)),
 		counted:  perSecond(now.counted-counted.counted, now.at.Sub(counted.at)),
 		rejected: perSecond(now.rejected-then.rejected, now.at.Sub(then.at)),
-		latency:  now.latency.Minus(long.latency),
+		latency:  now.latency.Minus(long.latency), commit: now.commit.Minus(long.commit),
 		failures: max(0, now.failures-long.failures),
 		reads:    now.read > o.before(2*time.Minute).read,
 	}

@@ -26,7 +26,7 @@ func number(n int64) string {
 // span writes a duration by its two largest units.
 func span(d time.Duration) string {
 	unit := func(n int64, u string) string { return strconv.FormatInt(n, 10) + thin + u }
-	s := int64(d.Seconds())
+	s := int64(d.Round(time.Second).Seconds())
 	switch {
 	case d < time.Second:
 		return unit(d.Milliseconds(), "ms")

@@ -68,13 +68,14 @@ func (d *demo) write(ctx context.Context, written chan<- struct{}) error {
 	})
 }
 
-// writeHistory writes clicks of the time before the demo, in parts: they become smaller where they take too long.
+// writeHistory writes clicks of the time before the demo, in parts: they become smaller where they take too long. Their
+// records are as new as they are: a pipeline that reads them at once is not minutes late.
 func (d *demo) writeHistory(ctx context.Context, w *kafka.Writer, src *generate.Source) error {
 	n := max(minHistory, min(maxHistory, d.settings.Rate*history.Seconds())) / parts
 	const span, budget = history / parts, writing / parts
 	for from := d.begin.Add(-history); from.Before(d.begin) && ctx.Err() == nil; from = from.Add(span) {
 		began := time.Now()
-		if _, err := generate.Run(ctx, w, src, generate.Schedule{Count: int64(n), From: from, Span: span}, nil); err != nil {
+		if _, err := generate.Run(ctx, w, src, generate.Schedule{Count: int64(n), From: from, Span: span, Now: true}, nil); err != nil {
 			return err
 		}
 		if took := time.Since(began); took > budget {

@@ -17,6 +17,7 @@ type outcome struct {
 	Table    contents
 	Path     string // of the table, absolute
 	Program  string // the words that run this program
+	Page     string // where it could be seen; empty for nowhere
 }
 
 // closing returns what is said at the end.
@@ -39,6 +40,9 @@ func closing(o outcome) string {
 	fmt.Fprint(&b, "\nQuery it with this program, DuckDB or pandas:\n\n")
 	for _, query := range queries(o.Path, o.Program) {
 		fmt.Fprintf(&b, "  %s\n", query)
+	}
+	if o.Page != "" {
+		fmt.Fprintf(&b, "\nThe page at %s has ended with the demo; this serves it for a pipeline of yours:\n\n  %s monitor --help\n", o.Page, o.Program)
 	}
 	return b.String() + "\n"
 }

@@ -16,7 +16,7 @@ func TestClosing(t *testing.T) {
 	s := later()
 	golden(t, "closing", closing(outcome{
 		Took: 30_040 * time.Millisecond, Progress: s.Progress, Table: s.Table,
-		Path: "/home/ada/demo/page_views_1min", Program: "go run ./pipelines/clickstream",
+		Path: "/home/ada/demo/page_views_1min", Program: "go run ./pipelines/clickstream", Page: s.Page,
 	}))
 	golden(t, "closing-empty", closing(outcome{Took: 400 * time.Millisecond, Path: "/home/ada/demo/page_views_1min", Program: "clickstream"}))
 }

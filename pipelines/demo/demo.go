@@ -65,6 +65,7 @@ type demo struct {
 	folder   *folder
 	cluster  *cluster
 	plan     pageviews.Plan
+	board    *board
 }
 
 // prepare makes all that the demo needs: the folder, the cluster, the pipeline's plan.
@@ -80,7 +81,10 @@ func (d *demo) prepare(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.plan, err = pageviews.Prepare(ctx, run)
+	if d.plan, err = pageviews.Prepare(ctx, run); err != nil {
+		return err
+	}
+	d.board, err = openBoard(ctx, d.settings.Listen, run, d.plan.Pipeline)
 	return err
 }
 
@@ -102,8 +106,8 @@ func (d *demo) release() error {
 	return errors.Join(errs...)
 }
 
-// play runs the clicks, the pipeline and the display until ctx ends or one of them fails. They end in this order:
-// the display, so that the terminal is as it was; the clicks; and the pipeline, once what has closed is written.
+// play runs the clicks, the pipeline, the display and the page until ctx ends or one of them fails. They end in this order:
+// the display, so that the terminal is as it was; the page; the clicks; and the pipeline, once what has closed is written.
 func (d *demo) play(ctx context.Context) error {
 	flow, stopPipeline := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopPipeline()
@@ -139,9 +143,11 @@ func (d *demo) play(ctx context.Context) error {
 	})
 	clicks := part("the clicks", func() error { return d.write(ctx, written) })
 	display := part("the view", func() error { return d.show(ctx) })
+	page := part("the page", func() error { return d.board.run(ctx) })
 
 	<-ctx.Done()
 	display.Wait()
+	page.Wait()
 	clicks.Wait()
 	if failed.first() == nil {
 		d.settle(context.WithoutCancel(ctx))
@@ -179,7 +185,7 @@ func (d *demo) conclude(ctx context.Context) error {
 	}
 	_, err = io.WriteString(d.out, closing(outcome{
 		Took: time.Since(d.begin), Progress: d.plan.Progress(), Table: held, Path: d.folder.path,
-		Program: program(os.Args[0]),
+		Program: program(os.Args[0]), Page: d.board.url(),
 	}))
 	return err
 }

@@ -87,7 +87,7 @@ func plainly() *settings.Common { return &settings.Common{LogFormat: "text", Log
 
 func TestPlainDemoAgainAndAgain(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	s := &settings.Demo{Table: filepath.Join(t.TempDir(), "demo", "views"), Rate: 500, Plain: true}
+	s := &settings.Demo{Table: filepath.Join(t.TempDir(), "demo", "views"), Rate: 500, Plain: true, Listen: "127.0.0.1:0"}
 	for range 2 {
 		var out writer
 		require.NoError(t, until(t, s, plainly(), &out, func() bool {
@@ -124,16 +124,17 @@ type lazy func() []string
 
 func (l lazy) String() string { return strings.Join(l(), "\n\n") }
 
-// addresses returns the broker's and the registry's from the first line.
+// addresses returns the broker's and the registry's from the first line, and the page's from the second.
 func addresses(t *testing.T, printed string) []string {
 	t.Helper()
+	first, _, _ := strings.Cut(printed, "written up to")
 	var found []string
-	for _, word := range strings.FieldsFunc(printed, func(r rune) bool { return r == ' ' || r == ',' }) {
-		if strings.HasPrefix(word, "127.0.0.1:") {
+	for _, word := range strings.FieldsFunc(first, func(r rune) bool { return strings.ContainsRune(" ,\n", r) }) {
+		if word = strings.TrimPrefix(word, "http://"); strings.HasPrefix(word, "127.0.0.1:") {
 			found = append(found, word)
 		}
 	}
-	require.Len(t, found, 2)
+	require.Len(t, found, 3)
 	return found
 }
 

@@ -23,7 +23,11 @@ func (l plainLine) text(s *snapshot) string {
 	at := fmt.Sprintf("%5.1f s  ", s.Elapsed.Seconds())
 	switch l {
 	case begins:
-		return at + source(s) + " in " + s.Path + "\n"
+		first := at + source(s) + " in " + s.Path + "\n"
+		if s.Page != "" {
+			first += at + "see it at " + s.Page + "\n"
+		}
+		return first
 	case closes:
 		top := make([]string, 0, 3)
 		for _, p := range s.Table.Top[:min(3, len(s.Table.Top))] {
@@ -68,7 +72,7 @@ func (l plainLine) message() string {
 func (l plainLine) attributes(s *snapshot) []any {
 	switch l {
 	case begins:
-		return []any{"broker", s.Broker, "registry", s.Registry, "table", s.Path}
+		return []any{"broker", s.Broker, "registry", s.Registry, "table", s.Path, "page", s.Page}
 	case closes:
 		return []any{"windows", s.Table.Windows, "rows", s.Table.Rows, "views", s.Table.Views, "up_to", s.Table.To.UTC().Format(time.RFC3339)}
 	}

@@ -16,6 +16,7 @@ const (
 	frameInterval = 250 * time.Millisecond
 	lineInterval  = 2 * time.Second
 	lookInterval  = 100 * time.Millisecond // for what deserves a line at once
+	boardInterval = time.Second            // of what the page is told
 )
 
 // show shows how the demo goes until ctx ends.

@@ -14,6 +14,7 @@ type snapshot struct {
 	Left     time.Duration // until the demo ends by itself; negative if it does not
 	Broker   string
 	Registry string
+	Page     string // URL of the page that shows the demo in a browser; empty where there is none
 	Path     string // of the table
 	Window   time.Duration
 	Progress progress.Snapshot
@@ -53,7 +54,7 @@ func (o *observer) snapshot(ctx context.Context) (snapshot, error) {
 	d, now := o.demo, time.Now()
 	s := snapshot{
 		Now: now, Elapsed: now.Sub(d.begin), Left: -1,
-		Broker: d.cluster.broker.Addr(), Registry: d.cluster.registry.URL(), Path: o.path, Window: d.plan.Count.Window,
+		Broker: d.cluster.broker.Addr(), Registry: d.cluster.registry.URL(), Page: d.board.url(), Path: o.path, Window: d.plan.Count.Window,
 		Progress: d.plan.Progress(),
 	}
 	if d.settings.For > 0 {

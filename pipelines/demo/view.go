@@ -66,7 +66,11 @@ func header(s *snapshot, width int) line {
 	case width >= sideBySide:
 		clock += " · Ctrl-C ends it"
 	}
-	return apart(line{{"clickstream demo", bold}, {"  page views per " + per(s.Window), dim}}, line{{clock, plain}}, width)
+	what := "page views per " + per(s.Window)
+	if s.Page != "" {
+		what = "see " + s.Page
+	}
+	return apart(line{{"clickstream demo", bold}, {"  " + what, dim}}, line{{clock, plain}}, width)
 }
 
 func source(s *snapshot) string {

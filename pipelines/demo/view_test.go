@@ -37,6 +37,7 @@ func early() *snapshot {
 	return &snapshot{
 		Now: begin.Add(800 * time.Millisecond), Elapsed: 800 * time.Millisecond, Left: 29200 * time.Millisecond,
 		Broker: "127.0.0.1:40001", Registry: "http://127.0.0.1:40002", Path: "./demo/page_views_1min", Window: time.Minute,
+		Page: "http://127.0.0.1:8080",
 	}
 }
 
@@ -79,7 +80,7 @@ func TestFrame(t *testing.T) {
 	warned := later()
 	warned.Warning = "the brokers are out of reach \x1b[2J"
 	ended := later()
-	ended.Left = 100 * time.Millisecond
+	ended.Left, ended.Page = 100*time.Millisecond, ""
 	reading := early()
 	reading.Progress.Read, reading.Rate = 120_000, 150_000
 	for name, c := range map[string]struct {

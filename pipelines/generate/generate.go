@@ -13,6 +13,7 @@ type Schedule struct {
 	Rate  float64       // clicks a second of wall clock; 0: as fast as they are taken
 	From  time.Time     // when the first is written, as its record says; zero: now, or so that a span ends now
 	Span  time.Duration // what the records' times cover, evenly; 0: they follow the wall clock
+	Now   bool          // only clicks are of those times: records say when they are written in truth
 }
 
 // checkEvery is how often the writer is asked whether all arrived so far.
@@ -36,6 +37,9 @@ func Run(ctx context.Context, w *kafka.Writer, src *Source, s Schedule, progress
 		r, err := src.Next(s.time(n, begin))
 		if err != nil {
 			return n, err
+		}
+		if s.Now {
+			r.Timestamp = time.Now()
 		}
 		w.Write(written, r)
 		if time.Since(checked) >= checkEvery {

@@ -148,6 +148,9 @@ func (d *Demo) check(c *checks) {
 	if !(d.Rate > 0 && d.Rate <= 1e6) {
 		c.add("--rate is %v; it must be above 0, and at most 1e6", d.Rate)
 	}
+	if d.Listen != "" {
+		c.address("listen", d.Listen, true)
+	}
 }
 
 func (k *Kafka) check(c *checks) {

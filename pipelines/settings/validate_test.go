@@ -199,7 +199,7 @@ func TestTableShowAndDemo(t *testing.T) {
 
 	demo := settings.Demo{Table: t.TempDir(), Rate: 1}
 	require.NoError(t, settings.Validate(&demo))
-	demo = settings.Demo{Table: "", For: -1, Rate: 0}
+	demo = settings.Demo{Table: "", For: -1, Rate: 0, Listen: "http://localhost"}
 	require.ErrorAs(t, settings.Validate(&demo), &invalid)
-	assert.Len(t, invalid.Faults, 3)
+	assert.Len(t, invalid.Faults, 4)
 }

@@ -140,7 +140,7 @@ function wellness(now) {
 
 // The tiles: the targets.
 
-const gradeWords = {good: "on target", neutral: "no load", unknown: "not known", warn: "off target", bad: "alert"};
+const gradeWords = {good: "on target", neutral: "keeps up", unknown: "not known", warn: "off target", bad: "alert"};
 
 function makeTiles() {
   $("tiles").replaceChildren(...targets.map(t => {

@@ -37,7 +37,7 @@ const kinds = {
   },
   dead: {
     lines: columns => columns.filter(c => c.startsWith("reason:")).map((c, i) => [c, c.slice(7), colours[i % 5], i < 5 ? solid : dashed]),
-    value: rate, axis: short, least: 0.1, sparse: "No dead letters in this time.",
+    value: rate, axis: short, least: 1, sparse: "No dead letters in this time.",
   },
 };
 
@@ -109,7 +109,7 @@ class Chart {
         y: {range: (u, min, max) => [0, Math.max(kind.least, (max ?? 0) * 1.12)]},
       },
       axes: [
-        {...line, size: 24, gap: 4, space: 80, grid: {show: false}, values: (u, splits) => splits.map(s => (s % 60 ? clock : minute)(s * 1000))},
+        {...line, size: 24, gap: 4, space: 80, grid: {show: false}, values: (u, splits) => splits.map(s => !u.data[0].length ? "" : (s % 60 ? clock : minute)(s * 1000))},
         {...line, size: 56, gap: 6, space: 34, grid: {stroke: paint("--grid"), width: 1}, incrs: kind.incrs, values: (u, splits) => splits.map(kind.axis)},
       ],
       series: [{}, ...this.lines.map(([, label, colour, dash, filled]) => ({
@@ -126,7 +126,8 @@ class Chart {
   marks(u) {
     const target = this.charts.targets.find(t => t.id === this.kind.target);
     if (!target) return;
-    for (const [value, colour, word] of [[target.goal, "--warn", "target"], [target.limit, "--bad", "alert"]]) {
+    let other = -Infinity;
+    for (const [value, colour, word] of [[target.limit, "--bad", "alert"], [target.goal, "--warn", "target"]]) {
       if (!value || value > u.scales.y.max) continue;
       const y = Math.round(u.valToPos(value, "y", true)), {left, width} = u.bbox, ctx = u.ctx, ratio = devicePixelRatio;
       ctx.save();
@@ -140,7 +141,8 @@ class Chart {
       ctx.font = `${11 * ratio}px system-ui, sans-serif`;
       ctx.textAlign = "left";
       ctx.textBaseline = "bottom";
-      ctx.fillText(word, left + 4 * ratio, y - 2 * ratio);
+      if (Math.abs(other - y) > 13 * ratio) ctx.fillText(word, left + 4 * ratio, y - 2 * ratio);
+      other = y;
       ctx.restore();
     }
   }
@@ -150,7 +152,7 @@ class Chart {
     if (!this.u) return;
     if (this.kind.sparse) this.thin();
     this.u.setData(this.data);
-    const empty = this.data.slice(1).every(column => column[column.length - 1] === null && column.every(v => v === null));
+    const empty = this.data.slice(1).every(column => column.every(v => v === null));
     this.none.textContent = empty ? "Nothing is known yet." : this.kind.sparse && !this.shown ? this.kind.sparse : "";
     this.tell();
   }

@@ -26,7 +26,7 @@ export const short = n => n !== 0 && Math.abs(n) < 10 && n % 1 ? String(+n.toFix
 export const span = s => {
   if (s === null || s === undefined) return "–";
   if (s < 0.9995) return Math.round(s * 1000) + thin + "ms";
-  if (s < 9.95) return s.toFixed(1).replace(/\.0$/, "") + thin + "s";
+  if (s < 9.95) return s.toFixed(s % 1 ? 1 : 0) + thin + "s";
   s = Math.round(s);
   const two = (a, unit, b, part) => a + thin + unit + (b ? " " + b + thin + part : "");
   if (s < 60) return s + thin + "s";
