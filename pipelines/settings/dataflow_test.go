@@ -70,11 +70,13 @@ func TestLabels(t *testing.T) {
 		assert.Equal(t, l, again)
 	}
 	for text, want := range map[string]string{
-		"team":        "has no value; write it as team=web",
-		"Team=web":    "Team=web is no label",
-		"team=W":      "team=W is no label",
-		`{"team":1}`:  "no JSON object of strings",
-		"=web,team=a": "=web is no label",
+		"team":                            "has no value; write it as team=web",
+		"Team=web":                        "Team=web is no label",
+		"team=" + strings.Repeat("ä", 64): "is no label",
+		strings.Repeat("ä", 64) + "=web":  "is no label",
+		"team=W":                          "team=W is no label",
+		`{"team":1}`:                      "no JSON object of strings",
+		"=web,team=a":                     "=web is no label",
 	} {
 		assert.ErrorContains(t, new(settings.Labels).UnmarshalText([]byte(text)), want, text)
 	}
