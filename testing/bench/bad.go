@@ -49,7 +49,22 @@ func (b *bench) allBad(ctx context.Context, events int64, file string) error {
 		all = append(all, cases...)
 	}
 	reportBad(os.Stdout, all)
-	return write(file, all)
+	return errors.Join(write(file, all), judge(os.Stdout, badGoals(all)...))
+}
+
+// badGoals are that each table is verified, and that one bad record in a hundred costs a tenth of the rate at most.
+func badGoals(all []*spoiled) (goals []goal) {
+	for _, c := range all {
+		verified := 0.0
+		if c.Clean {
+			verified = 1
+		}
+		goals = append(goals, goal{fmt.Sprintf("%s, %.0f%% bad: verified", c.Topic.Format, 100*c.Topic.Bad), verified, 1, true})
+		if c.Topic.Bad == 0.01 {
+			goals = append(goals, goal{fmt.Sprintf("%s, 1%% bad to clean", c.Topic.Format), c.ToClean, 0.9, true})
+		}
+	}
+	return goals
 }
 
 // badOf measures topics of one format, and removes them: the next ones want their room.

@@ -52,6 +52,8 @@ func run() error {
 		bad         = flag.Bool("bad", false, "measure, in place of all else, topics with bad records in them")
 		enriching   = flag.Bool("enrich", false, "measure, in place of all else, enrich beside a bare loop that copies the topic")
 		replaying   = flag.Bool("replay", false, "measure, in place of all else, how dead letters are listed and put back: a hundred thousand, and a million")
+		watching    = flag.Duration("monitor", 0, "measure, in place of all else, what the monitor takes, for that long")
+		costing     = flag.Bool("metrics", false, "measure, in place of all else, what serving metrics costs a run")
 		only        = flag.String("fetch", "", "fetch this topic to its end, print how many records that were, and exit")
 		to          = flag.String("copy", "", "put what -fetch fetches into this topic")
 	)
@@ -73,6 +75,10 @@ func run() error {
 		return b.allEnrich(ctx, *events, *result)
 	case *replaying:
 		return b.allReplay(ctx, *result)
+	case *watching > 0:
+		return b.allMonitor(ctx, *watching, *result)
+	case *costing:
+		return b.allMetrics(ctx, *events, *result)
 	case *rivals:
 		return b.allRivals(ctx, *events, *result, *plots)
 	case *soaking > 0:

@@ -152,12 +152,15 @@ func timed(ctx context.Context, dir, name string, args ...string) (process, erro
 
 // peak returns the most resident bytes that a process has had, as Linux tells while it runs; 0 once it has ended. What the
 // system tells of an ended process is no less than its parent had as it started it, and this one fetches topics.
-func peak(pid int) int64 {
+func peak(pid int) int64 { return statusBytes(pid, "VmHWM:") }
+
+// statusBytes returns what the status of a process says of its memory under that name; 0 once it has ended.
+func statusBytes(pid int, name string) int64 {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0
 	}
-	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	_, rest, _ := strings.Cut(string(status), name)
 	line, _, _ := strings.Cut(rest, "kB")
 	kilobytes, err := strconv.ParseInt(strings.TrimSpace(line), 10, 64)
 	if err != nil {

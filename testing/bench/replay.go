@@ -42,7 +42,18 @@ func (b *bench) allReplay(ctx context.Context, file string) error {
 		all = append(all, r)
 	}
 	reportReplay(os.Stdout, all)
-	return write(file, all)
+	return errors.Join(write(file, all), judge(os.Stdout, replayGoals(all)...))
+}
+
+// replayGoals are what listing and putting back are to reach. Ten times the dead letters take no more memory, but for the
+// garbage of a process that lives longer.
+func replayGoals(all []*replayed) (goals []goal) {
+	few, many := all[0], all[len(all)-1]
+	for _, r := range all {
+		goals = append(goals, goal{fmt.Sprintf("records replayed a second, of %d", r.Letters), r.Replay, 50_000, true})
+	}
+	return append(goals, goal{fmt.Sprintf("seconds to list %d", many.Letters), many.List, 10, false},
+		goal{fmt.Sprintf("memory to list %d, to that for %d", many.Letters, few.Letters), float64(many.ListRSS) / float64(few.ListRSS), 1.5, false})
 }
 
 // measureReplay makes dead letters, lists them, and puts them back. The first turn is the warm-up.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -14,6 +15,9 @@ import (
 	"clickstream/transforms/click"
 )
 
+// users is how many users click in a topic.
+const users = 50_000
+
 // topic is a filled topic to measure with.
 type topic struct {
 	Name   string  `json:"name"`
@@ -21,6 +25,7 @@ type topic struct {
 	Pages  int     `json:"pages"`
 	Events int64   `json:"events"`
 	Bad    float64 `json:"bad_fraction,omitempty"`
+	Users  int     `json:"users,omitempty"` // 0: so many as users says
 }
 
 const (
@@ -61,7 +66,7 @@ func (b *bench) write(ctx context.Context, t topic, from time.Time, span time.Du
 		return err
 	}
 	src, err := generate.New(generate.Settings{
-		Format: t.Format, SchemaID: id, Seed: 1, Pages: t.Pages, Users: 50_000, Zipf: 1.1, BadFraction: t.Bad, Jitter: 3 * time.Second,
+		Format: t.Format, SchemaID: id, Seed: 1, Pages: t.Pages, Users: cmp.Or(t.Users, users), Zipf: 1.1, BadFraction: t.Bad, Jitter: 3 * time.Second,
 	})
 	if err != nil {
 		return err
