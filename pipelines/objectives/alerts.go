@@ -47,9 +47,9 @@ const (
 // ExporterDown is the name of the alert that silences all others of its instance.
 const ExporterDown = "ClickstreamExporterDown"
 
-// What alerts are told of is kept for these minutes where a scrape fails or the exporter starts anew: an incident is not
-// over because nobody sees it, and by then ExporterDown fires.
-const kept = "[5m]"
+// What was last seen is kept for these minutes where a scrape fails or the exporter starts anew: an incident is not over
+// because nobody sees it, and ExporterDown fires long before they are.
+const kept = "[15m]"
 
 // Alerts are all of them, the most urgent first.
 var Alerts = []Alert{
@@ -106,7 +106,7 @@ var Alerts = []Alert{
 	},
 	{
 		Name: "ClickstreamCheckpointDuration", ID: "checkpoint-duration", Severity: Warning,
-		Expr:      exceeds(TargetOf(Checkpoint).Expr, Checkpoint),
+		Expr:      exceeds("last_over_time("+TargetOf(Checkpoint).Expr+kept+")", Checkpoint),
 		Summary:   `the last checkpoint of {{ $labels.group }} on {{ $labels.topic }} took {{ $value | humanizeDuration }}`,
 		Fires:     "the last checkpoint took longer than 30 seconds; on a runner without checkpoints, the last commit of the table.",
 		Meaning:   "A restart repeats more work. Nothing is counted twice and nothing is lost: the table is the checkpoint.",
@@ -132,13 +132,13 @@ const deadLetterShare = 0.01
 // noCommit tells for how long the table had no commit, of each topic and group where that is more than three windows and
 // there was no quiet moment in them: one with all records read, and none just read. A topic whose clicks come back after
 // an idle night has had one, and has its three windows for a first commit. Windows of up to eight hours are told right.
-const noCommit = `time() - last_over_time(clickstream_table_last_commit_timestamp_seconds[5m])
-  > on (job, instance) group_left (topic, group) 3 * last_over_time(clickstream_window_seconds[5m])
+const noCommit = `time() - last_over_time(clickstream_table_last_commit_timestamp_seconds` + kept + `)
+  > on (job, instance) group_left (topic, group) 3 * last_over_time(clickstream_window_seconds` + kept + `)
 and on (job, instance, topic, group)
-  (last_over_time(clickstream_consumer_group_lag[5m]) > 0 or increase(clickstream_records_read_total[2m]) > 0)
+  (last_over_time(clickstream_consumer_group_lag` + kept + `) > 0 or increase(clickstream_records_read_total[2m]) > 0)
 unless on (job, instance, topic, group)
   time() - max_over_time(timestamp(clickstream_consumer_group_lag == 0 and increase(clickstream_records_read_total[2m]) == 0)[1d:1m])
-  <= 3 * last_over_time(clickstream_window_seconds[5m])`
+  <= 3 * last_over_time(clickstream_window_seconds` + kept + `)`
 
 // exceeds is the expression of a figure that is beyond its target's limit.
 func exceeds(figure, target string) string {

@@ -66,13 +66,23 @@ func TestAlertsReachPeople(t *testing.T) {
 	checkpoint := s.chats.await(t, titled("ClickstreamCheckpointDuration"), "the checkpoint")
 	s.checkChat(checkpoint, "#clickstream-warnings", "checkpoint-duration", "the last checkpoint of "+s.group+" on "+s.topic+" took 42s")
 
-	job = s.job()
+	monitor.end(syscall.SIGTERM)
+	down := s.pages.await(t, incident("trigger", objectives.ExporterDown), "the monitor")
+	s.checkTold(down, "exporter-down")
 	s.flink.take(100)
+	s.monitor()
+	s.pages.await(t, incident("resolve", objectives.ExporterDown), "its return")
+	s.chats.await(t, titled("All clear: ClickstreamCheckpointDuration"), "a fast one")
 	for _, told := range []event{lag, commit} {
-		over := s.pages.await(t, incident("resolve", told.Payload.Class), "the end of it")
+		s.awaits(`ALERTS{alertstate="firing", alertname="` + told.Payload.Class + `"}`)
+		assert.Empty(t, s.pages.that(incident("resolve", told.Payload.Class)), "it is over because nobody saw it")
+	}
+
+	job = s.job()
+	for _, told := range []event{lag, commit} {
+		over := s.pages.await(t, incident("resolve", told.Payload.Class), "the end of "+told.Payload.Class)
 		assert.Equal(t, told.Incident, over.Incident)
 	}
-	s.chats.await(t, titled("All clear: ClickstreamCheckpointDuration"), "the end of it")
 
 	feeding, stop := context.WithCancel(t.Context())
 	fed := make(chan error, 1)
@@ -84,15 +94,9 @@ func TestAlertsReachPeople(t *testing.T) {
 	stop()
 	require.NoError(t, <-fed)
 	for _, title := range []string{"ClickstreamProcessingLatency", "ClickstreamDeadLetters"} {
-		over := s.chats.await(t, titled("All clear: "+title), "the end of it")
+		over := s.chats.await(t, titled("All clear: "+title), "the end of "+title)
 		assert.Equal(t, "good", over.Attachments[0].Color)
 	}
-
-	monitor.end(syscall.SIGTERM)
-	down := s.pages.await(t, incident("trigger", objectives.ExporterDown), "the monitor")
-	s.checkTold(down, "exporter-down")
-	s.monitor()
-	s.pages.await(t, incident("resolve", objectives.ExporterDown), "the end of it")
 	assert.True(t, job.runs())
 	s.checkAllTold()
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -51,7 +52,9 @@ func (r *received[M]) that(are func(M) bool) []M {
 // await waits for a message that is so, and returns the first.
 func (r *received[M]) await(t *testing.T, is func(M) bool, what string) M {
 	t.Helper()
+	begin := time.Now()
 	require.Eventually(t, func() bool { return len(r.that(is)) > 0 }, patience, tick, "nobody was told of %s", what)
+	t.Logf("told of %s after %s", what, time.Since(begin).Round(100*time.Millisecond))
 	return r.that(is)[0]
 }
 
