@@ -36,7 +36,7 @@ func TestREADME(t *testing.T) {
 	require.NotEmpty(t, blocks)
 
 	dir := copyRepository(t)
-	kafka, registry, flink, rest, workers, expansion := freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)
+	kafka, registry, flink, rest, workers, expansion, monitor := freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)
 	change := strings.NewReplacer(
 		"./scripts/test.sh", "test -x scripts/test.sh",
 		"clickstream demo", "clickstream demo --for 8s",
@@ -48,6 +48,7 @@ func TestREADME(t *testing.T) {
 		"components/down", "components/down --dir components.run", "/tmp/flink", "flink.run",
 		"--flink-port 8099", "--flink-port "+flink, "localhost:8099", "127.0.0.1:"+flink,
 		"--flink-rest-port 8082", "--flink-rest-port "+rest, "localhost:8082", "127.0.0.1:"+rest,
+		"clickstream monitor &", "clickstream monitor --listen 127.0.0.1:"+monitor+" &",
 		"clickstream worker", "clickstream worker --listen localhost:"+workers, "--environment external", "--environment external --environment-config localhost:"+workers,
 		"--kafka-port 9092", "--kafka-port "+kafka, "--registry-port 8081", "--registry-port "+registry, "localhost:8081", "127.0.0.1:"+registry,
 	)
@@ -76,7 +77,7 @@ func TestREADME(t *testing.T) {
 		said.WriteString(run(ctx, t, interpreter[0], interpreter[1], change.Replace(b[2])))
 		cancel()
 	}
-	for _, want := range []string{"https://shop.example/", "counted 99902", "fetch M/s", "what it counted is in "} {
+	for _, want := range []string{"https://shop.example/", "counted 99902", "fetch M/s", "what it counted is in ", "clickstream_consumer_group_lag{"} {
 		assert.Contains(t, said.String(), want)
 	}
 }

@@ -1,4 +1,4 @@
-// Package files writes the objectives as what others read: Prometheus, Alertmanager, Grafana, and who is called at night.
+// Package files writes the objectives as what others read: Prometheus, Alertmanager, Grafana, and people.
 package files
 
 import (
@@ -8,6 +8,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"clickstream/pipelines/objectives"
+	"clickstream/pipelines/vitals"
 )
 
 // Options are what may differ from what is kept in scripts/monitoring. The zero value is what is kept there.
@@ -45,7 +46,11 @@ func All(o Options) ([]File, error) {
 		}
 		files = append(files, File{Name: f.name, Text: text})
 	}
-	return append(files, File{Name: "grafana.json", Text: dashboard}, File{Name: "runbook.md", Text: []byte(objectives.Markdown())}), nil
+	return append(files,
+		File{Name: "grafana.json", Text: dashboard},
+		File{Name: "runbook.md", Text: []byte(objectives.Markdown())},
+		File{Name: "metrics.md", Text: []byte("# Metrics\n\nWhat `clickstream monitor`, and a run with `--metrics-listen`, tell Prometheus, beside Go's own metrics of the process. " +
+			"What counts begins at zero with the process that tells it.\n\n" + vitals.MetricsTable())}), nil
 }
 
 // heads say of each YAML file what it is for.
