@@ -96,6 +96,7 @@ func List(ctx context.Context, s *settings.DLQList, tell Tell) (*Listing, error)
 		if err != nil {
 			return nil, err
 		}
+		replayed.identify(ctx, t)
 		if err := l.count(ctx, part, replayed, false, tell); err != nil {
 			return nil, err
 		}
@@ -127,10 +128,14 @@ func (l *lister) count(ctx context.Context, of kafka.Extent, replayed progress, 
 		if l.choice.topic != "" && x.topic != l.choice.topic || !l.choice.has(x) {
 			return nil
 		}
-		seen := l.seen[x.topic]
+		of := x.topic
+		if !find && replayed.before(x) {
+			of += " before"
+		}
+		seen := l.seen[of]
 		if seen == nil && len(l.seen) < mostNames {
 			seen = places{}
-			l.seen[x.topic] = seen
+			l.seen[of] = seen
 		}
 		if seen != nil && !seen.add(x.source, x.of) {
 			l.listed.Copies++

@@ -76,6 +76,24 @@ func TestListCountsRecords(t *testing.T) {
 	})
 }
 
+// TestListOfATopicMadeAgain does not take its records for those of the same places that were replayed before.
+func TestListOfATopicMadeAgain(t *testing.T) {
+	each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		d := newDesk(t, c, 1)
+		d.rejected(0, 3, click.JSON)
+		d.replay("--offsets", "0-1", "--partition", "0")
+		c.MakeAgain(t, d.topic, 1)
+		d.rejected(0, 3, click.Avro)
+		assert.Equal(t, map[string][2]int64{"json": {3, 2}, "avro": {3, 0}}, lines(d.list()))
+		assert.Zero(t, d.list().Copies)
+		s, _ := d.show("0:0")
+		assert.True(t, s.Replayed)
+		letters := d.committed(d.letters)
+		s, _ = d.show(fmt.Sprint("0:", letters[len(letters)-1].Offset))
+		assert.False(t, s.Replayed)
+	})
+}
+
 func TestListByTime(t *testing.T) {
 	each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		d := newDesk(t, c, 1)

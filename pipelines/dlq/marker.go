@@ -1,6 +1,7 @@
 package dlq
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"clickstream/io/kafka"
 	"clickstream/transforms/click"
 	"clickstream/transforms/replay"
 )
@@ -43,6 +45,7 @@ type done struct {
 	records places
 	landed  map[int32][]click.OffsetRange
 	last    time.Time // when the last marker was written
+	gone    bool      // the topic was made again since
 }
 
 // subject is a source topic. One that was made again under its name is another.
@@ -51,10 +54,31 @@ type subject struct{ topic, id string }
 // progress is what markers say.
 type progress map[subject]*done
 
-// has tells whether a record was replayed, into any topic of its topic's name.
-func (p progress) has(l *letter) bool {
+// identify finds out which topics are not those any more that were replayed into. Of one that may not be asked nothing is
+// known: it is taken for the one that it was.
+func (p progress) identify(ctx context.Context, t *topic) {
 	for of, d := range p {
-		if of.topic == l.topic && d.records.has(l.source, l.of) {
+		is, err := t.connection.Identify(ctx, t.admin, kafka.Doing{Operation: "Describe", Topic: of.topic})
+		d.gone = err == nil && !kafka.SameID(of.id, is.Topic)
+	}
+}
+
+// before tells whether a dead letter is of a topic that was made again since: whether it had been there when that was
+// replayed into.
+func (p progress) before(l *letter) bool {
+	for of, d := range p {
+		if d.gone && of.topic == l.topic && !l.at.After(d.last) {
+			return true
+		}
+	}
+	return false
+}
+
+// has tells whether a record was replayed, into the topic that it is of.
+func (p progress) has(l *letter) bool {
+	before := p.before(l)
+	for of, d := range p {
+		if of.topic == l.topic && d.gone == before && d.records.has(l.source, l.of) {
 			return true
 		}
 	}

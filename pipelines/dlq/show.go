@@ -145,6 +145,7 @@ func (t *topic) at(ctx context.Context, s *settings.DLQShow, tell Tell) (*Shown,
 	if shown == nil {
 		return nil, fmt.Errorf("topic %s has no record at %s, but the end of a transaction", t.name, s.Place)
 	}
+	replayed.identify(ctx, t)
 	shown.Replayed = replayed.has(&record)
 	return shown, nil
 }
@@ -178,6 +179,7 @@ func (t *topic) of(ctx context.Context, s *settings.DLQShow, tell Tell) (*Shown,
 		}
 		return nil, fmt.Errorf("topic %s has no dead letter of partition %d offset %d%s", t.name, s.Place.Partition, s.Place.Offset, of)
 	}
+	replayed.identify(ctx, t)
 	shown.Replayed = replayed.has(&record)
 	return shown, nil
 }
