@@ -128,7 +128,7 @@ func TestPermissions(t *testing.T) {
 }
 
 // needless is the sentence of the README that names the commands that need no permission.
-var needless = regexp.MustCompile("(?m)^None is needed by (.*?)\\. ")
+var needless = regexp.MustCompile(`(?m)^None is needed by (.*?)\. `)
 
 // TestPermissionsOfAllCommands wants each command to have a row, or to be among those that need nothing.
 func TestPermissionsOfAllCommands(t *testing.T) {

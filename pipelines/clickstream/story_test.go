@@ -73,10 +73,10 @@ func (s *shop) versions(from, until int) bool {
 }
 
 // says runs a command of words that name the topics and the table where they say TOPIC, LETTERS and TABLE.
-func (s *shop) says(words string, more ...string) string {
+func (s *shop) says(words string) string {
 	s.Helper()
 	words = strings.NewReplacer("TOPIC", s.topic, "LETTERS", s.letters, "TABLE", s.table, "REGISTRY", s.cluster.Registry).Replace(words)
-	return run(s.T, append(append(strings.Fields(words), "--brokers", strings.Join(s.cluster.Brokers, ",")), more...)...)
+	return run(s.T, append(strings.Fields(words), "--brokers", strings.Join(s.cluster.Brokers, ","))...)
 }
 
 // right holds the table against the oracle's count of what should have been: each click once, as if all had been told in time.
