@@ -60,13 +60,19 @@ func (s *shop) minutes(schema int, program string, from, to int) (n int64) {
 	return int64(len(records))
 }
 
+// version registers that version of the shop app's schema, which no other test has, and returns its id.
+func (s *shop) version(n int) int {
+	s.Helper()
+	return s.cluster.Register(s.T, s.topic+"-app", strings.Replace(click.Schema, `"fields": [`, fmt.Sprintf(`"doc": "version %d of %s", "fields": [`, n, s.topic), 1))
+}
+
 // versions registers one version of the shop app's schema after the other, from the number given on, until the registry has
 // given the id away that is wanted, and tells whether it is that of one of them. Other tests may register schemas as well.
 func (s *shop) versions(from, until int) bool {
 	s.Helper()
 	got := false
 	for id := 0; id < until; from++ {
-		id = s.cluster.Register(s.T, s.topic+"-app", strings.Replace(click.Schema, `"fields": [`, fmt.Sprintf(`"doc": "version %d", "fields": [`, from), 1))
+		id = s.version(from)
 		got = got || id == until
 	}
 	return got
@@ -115,9 +121,9 @@ func TestTenMinutesOfABrokenSchema(t *testing.T) {
 		s := &shop{T: t, cluster: c, topic: c.Topic(t, 2), letters: c.Topic(t, 2), table: filepath.Join(t.TempDir(), "views")}
 		const counts = "run --topic TOPIC --dead-letter-topic LETTERS --group LETTERS --table TABLE --registry REGISTRY --start earliest --until latest --allowed-lateness 1m"
 		good := c.Register(t, s.topic+"-value", click.Schema)
-		broken := c.Register(t, s.topic+"-app", strings.Replace(click.Schema, `"fields": [`, `"doc": "version 0", "fields": [`, 1)) + ahead[c.Kind]
+		broken := s.version(0) + ahead[c.Kind]
 
-		s.minutes(good, "site", 0, 25)
+		first := s.minutes(good, "site", 0, 25) / 2 // offset of the app's first, in both partitions
 		bad := s.minutes(broken, "app", 10, 20)
 		s.says(counts)
 		s.minutes(good, "site", 25, 40) // and the windows of those minutes are closed
@@ -138,7 +144,7 @@ func TestTenMinutesOfABrokenSchema(t *testing.T) {
 		out := s.says("dlq list --dead-letter-topic LETTERS --by time --reason unknown_schema")
 		assert.Regexp(t, `(?m)^TIME +RECORDS +SHARE +OUT +REPLAYED +FIRST +LAST +RATE$`, out)
 		assert.Contains(t, out, fmt.Sprintf("%d rejected records in topic %s, %d of them not replayed", bad, s.letters, bad))
-		assert.Contains(t, s.says("dlq show 0:0 --dead-letter-topic LETTERS --registry REGISTRY"), fmt.Sprintf("schema        %d: the registry has no such schema", broken))
+		assert.Contains(t, s.says(fmt.Sprintf("dlq show --source 0:%d --topic TOPIC --dead-letter-topic LETTERS --registry REGISTRY", first)), fmt.Sprintf("schema        %d: the registry has no such schema", broken))
 		assert.Contains(t, s.says("table verify --topic TOPIC --dead-letter-topic LETTERS --table TABLE --registry REGISTRY"), "clean: ", "what is out is accounted for")
 
 		require.True(t, s.versions(1, broken), "another test has taken the app's id; run this one again")
