@@ -21,6 +21,11 @@
 # back, a hundred thousand and a million of them (--replay).
 #
 #   scripts/bench.sh --bad | --enrich | --replay [--events N] [--runs N] [--json FILE]
+#
+# Or what the monitor takes, for so long, beside an embedded broker with a topic of a thousand partitions, and a table of
+# ten thousand files that both change.
+#
+#   scripts/bench.sh --monitor 1m [--json FILE]
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case " $* " in *" --help "* | *" -h "*)

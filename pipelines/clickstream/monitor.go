@@ -58,6 +58,7 @@ func (c *monitorCommand) Run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	slog.Info("watching", "topic", s.Topic, "group", s.Group, "table", s.Table, "at", served.URL(), "brokers", strings.Join(s.Kafka.Brokers, ","))
+	go frugal(ctx)
 	return served.run(ctx)
 }
 

@@ -183,7 +183,7 @@ func answer(w http.ResponseWriter, status int, lines ...string) {
 func metrics(m *Monitor) http.Handler {
 	return promhttp.HandlerFor(Registry(m), promhttp.HandlerOpts{
 		EnableOpenMetrics: true, MaxRequestsInFlight: scrapesAtOnce,
-		OfferedCompressions: []promhttp.Compression{promhttp.Identity, promhttp.Gzip}, // zstd takes megabytes
+		DisableCompression: true, // it takes megabytes
 	})
 }
 

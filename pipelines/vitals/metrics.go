@@ -59,7 +59,7 @@ var (
 	lastCommit   = &Metric{"clickstream_table_last_commit_timestamp_seconds", "gauge", "seconds since 1970", ofTable, "When the table's last commit was made"}
 	newestWindow = &Metric{"clickstream_table_newest_window_timestamp_seconds", "gauge", "seconds since 1970", ofTable, "End of the newest window in the table"}
 
-	sourceUp  = &Metric{"clickstream_source_up", "gauge", "0 or 1", []string{"source"}, "Whether what the metrics are gathered from answered when it was last asked: kafka, table, dead_letters, flink, process"}
+	sourceUp  = &Metric{"clickstream_source_up", "gauge", "0 or 1", []string{"source"}, "Whether what the metrics are gathered from answered when it was last asked, of kafka, table, dead_letters, flink and process"}
 	buildInfo = &Metric{"clickstream_build_info", "gauge", "1", []string{"version", "go_version", "revision"}, "Which program this is"}
 )
 
@@ -73,7 +73,12 @@ var Metrics = []*Metric{
 }
 
 // Help returns what Prometheus shows of the metric: its meaning and its unit.
-func (m *Metric) Help() string { return m.Meaning + ", in " + m.Unit + "." }
+func (m *Metric) Help() string {
+	if strings.ContainsAny(m.Unit[:1], "01") { // it tells all values there are
+		return m.Meaning + ": " + m.Unit + "."
+	}
+	return m.Meaning + ", in " + m.Unit + "."
+}
 
 // MetricsTable returns the metrics as a Markdown table, a line each.
 func MetricsTable() string {
