@@ -132,7 +132,7 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 		if op == "" {
 			op = "Describe"
 		}
-		if strings.HasPrefix(resource, "--group") {
+		if strings.HasPrefix(resource, "--group") && d.Operation != "Describe" { // as who only looks at its offsets says
 			op = "Read"
 		}
 		short := fmt.Sprintf("no permission to %s %s", inWords(op), what)

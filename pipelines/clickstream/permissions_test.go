@@ -86,6 +86,7 @@ var commandsPermitted = map[string]permitted{
 	"enrich, without sessions":                        {words: enrichesAll + " --no-sessions", letters: true, enriched: true},
 	"enrich, which makes the dead letter topic":       {words: enrichesAll, enriched: true},
 	"enrich":                              {words: enrichesAll, letters: true, enriched: true},
+	"monitor":                             {words: "monitor --quiet --once --topic TOPIC --group GROUP --dead-letter-topic LETTERS --table TABLE", counted: true},
 	"topics check":                        {words: "topics check FILE"},
 	"topics apply, which makes a topic":   {words: "topics apply FILE", none: true},
 	"topics apply, which changes a topic": {words: "topics apply FILE", retention: "1000000"},
