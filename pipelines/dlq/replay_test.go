@@ -219,6 +219,31 @@ func replayAndReport(flags []string) int {
 	return 0
 }
 
+// killed kills replays, after a least time and some steps more, until one comes to its end, and returns how many it were.
+func (d *desk) killed(least, step time.Duration, flags ...string) (kills int) {
+	d.Helper()
+	flags = append([]string{"--brokers", strings.Join(d.cluster.Brokers, ","), "--topic", d.topic, "--dead-letter-topic", d.letters}, flags...)
+	for {
+		require.Less(d, kills, 200, "the replays do not come on")
+		var said bytes.Buffer
+		cmd := exec.CommandContext(d.Context(), os.Args[0])
+		cmd.Env, cmd.Stderr = append(os.Environ(), replayer+"="+strings.Join(flags, "\n")), &said
+		require.NoError(d, cmd.Start())
+		wait := time.AfterFunc(least+rand.N(time.Duration(12+kills)*step), func() { _ = cmd.Process.Kill() })
+		err := cmd.Wait()
+		wait.Stop()
+		var killed *exec.ExitError
+		switch {
+		case err == nil:
+			return kills
+		case errors.As(err, &killed) && killed.ExitCode() == -1:
+			kills++
+		default:
+			require.NoError(d, err, said.String())
+		}
+	}
+}
+
 // TestReplayIsKilled kills replays at any moment until one comes to its end: all is replayed, once.
 func TestReplayIsKilled(t *testing.T) {
 	each(t, func(t *testing.T, c *kafkatest.Cluster) {
@@ -227,28 +252,7 @@ func TestReplayIsKilled(t *testing.T) {
 		for p := range int32(3) {
 			d.rejected(p, count, click.JSON, click.Avro)
 		}
-		flags := strings.Join([]string{"--brokers", strings.Join(c.Brokers, ","), "--topic", d.topic, "--dead-letter-topic", d.letters, "--rate", "700"}, "\n")
-		kills := 0
-		for ended := false; !ended; {
-			require.Less(t, kills, 200, "the replays do not come on")
-			var said bytes.Buffer
-			cmd := exec.CommandContext(t.Context(), os.Args[0])
-			cmd.Env, cmd.Stderr = append(os.Environ(), replayer+"="+flags), &said
-			require.NoError(t, cmd.Start())
-			wait := time.AfterFunc(200*time.Millisecond+rand.N(time.Duration(12+kills)*100*time.Millisecond), func() { _ = cmd.Process.Kill() })
-			err := cmd.Wait()
-			wait.Stop()
-			var killed *exec.ExitError
-			switch {
-			case err == nil:
-				ended = true
-			case errors.As(err, &killed) && killed.ExitCode() == -1:
-				kills++
-			default:
-				require.NoError(t, err, said.String())
-			}
-		}
-		assert.NotZero(t, kills)
+		assert.NotZero(t, d.killed(200*time.Millisecond, 100*time.Millisecond, "--rate", "700"))
 		assert.Len(t, d.replayed(), 3*count)
 		assert.Zero(t, d.replay().Replayed)
 	})

@@ -307,6 +307,23 @@ func TestTheRebuildLeavesWhatIsGone(t *testing.T) {
 	})
 }
 
+// TestTheRebuildIsKilled kills replays at any moment, most of them once all is replayed and windows are rebuilt.
+func TestTheRebuildIsKilled(t *testing.T) {
+	each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		s := openShop(t, c)
+		s.minutes(s.good, 0, 120)
+		s.minutes(s.broken, 0, 120)
+		s.run()
+		s.minutes(s.good, 180, 181)
+		s.run()
+		s.fixed.Store(true)
+		assert.NotZero(t, s.killed(10*time.Millisecond, 15*time.Millisecond, s.flags("--rebuild")...))
+		s.right()
+		s.verify()
+		assert.Len(t, s.replayed(), 480)
+	})
+}
+
 // TestReplayOfOpenWindows replays into windows that a run counts still, and which it counts anew when it starts again:
 // the record is a click where it stood by then, and must not count twice.
 func TestReplayOfOpenWindows(t *testing.T) {
