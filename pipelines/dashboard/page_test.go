@@ -15,12 +15,13 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"clickstream/pipelines/vitals"
+	"clickstream/testing/browser"
 )
 
 // texts returns what elements say.
-func (b *tab) texts(selector string) []string {
+func (b tab) texts(selector string) []string {
 	b.t.Helper()
-	return eval[[]string](b, "[...document.querySelectorAll("+quoted(selector)+")].map(e => e.textContent)")
+	return browser.Eval[[]string](b.Tab, "[...document.querySelectorAll("+quoted(selector)+")].map(e => e.textContent)")
 }
 
 // move lets a story go on by n samples.
@@ -41,15 +42,15 @@ func TestPageShowsAll(t *testing.T) {
 		assert.Equal(t, "on target", grade)
 	}
 	assert.Equal(t, []string{"Throughput", "Consumer lag", "Processing latency", "Watermark delay", "Dead letters"}, b.texts("figure h3"))
-	assert.Equal(t, 5, eval[int](b, "document.querySelectorAll('figure canvas').length"))
-	for i, inked := range eval[[]bool](b, `[...document.querySelectorAll('figure canvas')].map(c => new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer).some(p => p !== 0))`) {
+	assert.Equal(t, 5, browser.Eval[int](b.Tab, "document.querySelectorAll('figure canvas').length"))
+	for i, inked := range browser.Eval[[]bool](b.Tab, `[...document.querySelectorAll('figure canvas')].map(c => new Uint32Array(c.getContext('2d').getImageData(0, 0, c.width, c.height).data.buffer).some(p => p !== 0))`) {
 		assert.True(t, inked, "chart %d is drawn", i)
 	}
 	assert.Len(t, b.texts("#pages tbody tr"), 10)
 	assert.Len(t, b.texts("#partitions tbody tr"), 12)
 	assert.Equal(t, []string{"Version", "Files", "Size", "Last commit", "Newest window ends"}, b.texts("#table dt"))
-	assert.Equal(t, "clickstream", eval[string](b, "document.title"))
-	paint := eval[float64](b, "performance.getEntriesByName('first-contentful-paint')[0].startTime")
+	assert.Equal(t, "clickstream", browser.Eval[string](b.Tab, "document.title"))
+	paint := browser.Eval[float64](b.Tab, "performance.getEntriesByName('first-contentful-paint')[0].startTime")
 	t.Logf("the first paint came after %.0f ms", paint)
 }
 
@@ -59,9 +60,9 @@ func TestPageGoesOn(t *testing.T) {
 	b := open(t, serve(t, d))
 	b.says("All is well")
 	move(d, s, 1)
-	b.until("document.querySelector('#clock').textContent === '12:00:22 UTC'")
+	b.Until("document.querySelector('#clock').textContent === '12:00:22 UTC'")
 	move(d, s, 100)
-	b.until("document.querySelector('#clock').textContent === '12:03:42 UTC'")
+	b.Until("document.querySelector('#clock').textContent === '12:03:42 UTC'")
 	assert.Equal(t, strconv.FormatInt(s.v.State.Version, 10), b.texts("#table dd")[0], "the table's version")
 }
 
@@ -72,15 +73,15 @@ func TestTilesTurn(t *testing.T) {
 	b.says("All is well")
 	s.change(func(s *story) { s.stalled, s.rate = true, 1000 })
 	move(d, s, 1)
-	b.until("document.querySelector('#tile-lag').dataset.grade === 'warn'")
+	b.Until("document.querySelector('#tile-lag').dataset.grade === 'warn'")
 	assert.Contains(t, b.texts("#tile-lag .grade")[0], "off target")
 	b.says("It is to be below 1\u202f000 records; above 5\u202f000 records somebody is called.")
 	move(d, s, 3)
-	b.until("document.querySelector('#tile-lag').dataset.grade === 'bad'")
+	b.Until("document.querySelector('#tile-lag').dataset.grade === 'bad'")
 	assert.Contains(t, b.texts("#tile-lag .grade")[0], "alert")
 	assert.Contains(t, b.texts("#problems li")[0], "Consumer lag", "the worst comes first")
-	assert.Contains(t, eval[string](b, "document.querySelector('#said').textContent"), "Consumer lag", "it is read out")
-	assert.Regexp(t, `^\(\d\) clickstream$`, eval[string](b, "document.title"))
+	assert.Contains(t, browser.Eval[string](b.Tab, "document.querySelector('#said').textContent"), "Consumer lag", "it is read out")
+	assert.Regexp(t, `^\(\d\) clickstream$`, browser.Eval[string](b.Tab, "document.title"))
 	move(d, s, 120)
 	b.says("Nothing committed for")
 	s.change(func(s *story) {
@@ -114,15 +115,15 @@ func TestServerThatRestarts(t *testing.T) {
 	}
 	stop := run(d, listener)
 	b := open(t, "http://"+address+"/")
-	b.refusals = true
+	b.Refusals = true
 	b.says("All is well")
 	points := "(() => { const t = document.querySelector('#throughput .plot'); t.focus(); t.dispatchEvent(new KeyboardEvent('keydown', {key: 'ArrowLeft', bubbles: true})); const n = Number(t.ariaValueMax); t.blur(); return n })()"
-	b.until(points + " === 29")
+	b.Until(points + " === 29")
 
 	stop()
 	b.says("Connection lost since ")
-	assert.Equal(t, "lost", eval[string](b, "document.querySelector('#live').dataset.state"))
-	assert.Contains(t, eval[string](b, "document.querySelector('#said').textContent"), "Connection lost since ")
+	assert.Equal(t, "lost", browser.Eval[string](b.Tab, "document.querySelector('#live').dataset.state"))
+	assert.Contains(t, browser.Eval[string](b.Tab, "document.querySelector('#said').textContent"), "Connection lost since ")
 
 	s.pass(5 * time.Minute)
 	again := told(s, 10)
@@ -130,8 +131,8 @@ func TestServerThatRestarts(t *testing.T) {
 	require.NoError(t, err)
 	defer run(again, listener)()
 	b.says("All is well")
-	assert.Equal(t, "live", eval[string](b, "document.querySelector('#live').dataset.state"))
-	b.until(points + " === 40") // what it knew, a gap, and what the new one tells
+	assert.Equal(t, "live", browser.Eval[string](b.Tab, "document.querySelector('#live').dataset.state"))
+	b.Until(points + " === 40") // what it knew, a gap, and what the new one tells
 }
 
 // TestNothingOfOthersIsMarkup lets everything that comes from outside be hostile.
@@ -145,10 +146,10 @@ func TestNothingOfOthersIsMarkup(t *testing.T) {
 	b.says("f" + evil)
 	assert.Contains(t, b.texts("#pages td span"), evil)
 	assert.Contains(t, b.texts("#where")[0], "g"+evil)
-	assert.Equal(t, 1, eval[int](b, "document.images.length"), "the page's own")
-	assert.Equal(t, 3, eval[int](b, "document.scripts.length"))
-	assert.NotContains(t, eval[string](b, "document.title"), "owned")
-	assert.LessOrEqual(t, eval[int](b, "document.documentElement.scrollWidth"), eval[int](b, "innerWidth"))
+	assert.Equal(t, 1, browser.Eval[int](b.Tab, "document.images.length"), "the page's own")
+	assert.Equal(t, 3, browser.Eval[int](b.Tab, "document.scripts.length"))
+	assert.NotContains(t, browser.Eval[string](b.Tab, "document.title"), "owned")
+	assert.LessOrEqual(t, browser.Eval[int](b.Tab, "document.documentElement.scrollWidth"), browser.Eval[int](b.Tab, "innerWidth"))
 }
 
 // TestKeyboard goes through the page by its Tab key alone.
@@ -159,42 +160,42 @@ func TestKeyboard(t *testing.T) {
 	b.says("All is well")
 	reached := []string{}
 	for range 10 {
-		b.run(chromedp.KeyEvent(kb.Tab))
-		reached = append(reached, eval[string](b, `(e => e.className || e.id || e.name || e.parentElement.id || e.closest('[id]')?.id || e.tagName)(document.activeElement)`))
-		assert.True(t, eval[bool](b, "document.activeElement.matches(':focus-visible')"))
+		b.Run(chromedp.KeyEvent(kb.Tab))
+		reached = append(reached, browser.Eval[string](b.Tab, `(e => e.className || e.id || e.name || e.parentElement.id || e.closest('[id]')?.id || e.tagName)(document.activeElement)`))
+		assert.True(t, browser.Eval[bool](b.Tab, "document.activeElement.matches(':focus-visible')"))
 	}
 	assert.Equal(t, []string{"skip", "theme", "span", "plot", "plot", "plot", "plot", "plot", "partitions", "A"}, reached)
-	assert.Equal(t, "BODY", eval[string](b, "(document.activeElement.blur(), document.activeElement.tagName)"))
+	assert.Equal(t, "BODY", browser.Eval[string](b.Tab, "(document.activeElement.blur(), document.activeElement.tagName)"))
 
-	b.run(chromedp.Evaluate[chromedp.Void]("document.querySelector('#lag .plot').focus()"))
-	b.run(chromedp.KeyEvent(kb.ArrowLeft))
-	b.until("/^12:03:18 UTC: all partitions/.test(document.activeElement.ariaValueText)")
-	b.run(chromedp.KeyEvent(kb.Home))
-	b.until("/^12:00:02 UTC: all partitions/.test(document.activeElement.ariaValueText)")
+	b.Run(chromedp.Evaluate[chromedp.Void]("document.querySelector('#lag .plot').focus()"))
+	b.Run(chromedp.KeyEvent(kb.ArrowLeft))
+	b.Until("/^12:03:18 UTC: all partitions/.test(document.activeElement.ariaValueText)")
+	b.Run(chromedp.KeyEvent(kb.Home))
+	b.Until("/^12:00:02 UTC: all partitions/.test(document.activeElement.ariaValueText)")
 }
 
 func TestThemeIsRemembered(t *testing.T) {
-	b := open(t, serve(t, told(newStory(2), 3)), command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
+	b := open(t, serve(t, told(newStory(2), 3)), browser.Command(emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{
 		Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}},
 	}))
-	ground := func() string { return eval[string](b, "getComputedStyle(document.body).backgroundColor") }
+	ground := func() string { return browser.Eval[string](b.Tab, "getComputedStyle(document.body).backgroundColor") }
 	b.says("All is well")
 	dark := ground()
-	b.run(chromedp.Click(chromedp.CSS("#theme")))
+	b.Run(chromedp.Click(chromedp.CSS("#theme")))
 	light := ground()
 	assert.NotEqual(t, dark, light)
-	b.run(chromedp.Click(chromedp.CSS("#spans input[value='3600']")))
-	b.run(chromedp.Reload())
+	b.Run(chromedp.Click(chromedp.CSS("#spans input[value='3600']")))
+	b.Run(chromedp.Reload())
 	b.says("All is well")
 	assert.Equal(t, light, ground())
-	assert.Equal(t, "3600", eval[string](b, "document.querySelector('#spans :checked').value"))
+	assert.Equal(t, "3600", browser.Eval[string](b.Tab, "document.querySelector('#spans :checked').value"))
 }
 
 // TestTimesAreUTC is read where it is another day.
 func TestTimesAreUTC(t *testing.T) {
-	b := open(t, serve(t, told(newStory(2), 3)), command(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Pacific/Kiritimati"}))
-	b.until("document.querySelector('#clock').textContent === '12:00:06 UTC'")
-	assert.Contains(t, eval[string](b, "document.querySelector('#clock').title"), "Mar 2, 2026", "the reader's own time stands in the tooltip")
+	b := open(t, serve(t, told(newStory(2), 3)), browser.Command(emulation.SetTimezoneOverride, emulation.SetTimezoneOverrideParams{TimezoneID: "Pacific/Kiritimati"}))
+	b.Until("document.querySelector('#clock').textContent === '12:00:06 UTC'")
+	assert.Contains(t, browser.Eval[string](b.Tab, "document.querySelector('#clock').title"), "Mar 2, 2026", "the reader's own time stands in the tooltip")
 }
 
 // TestHourWithoutGrowth sends an hour of samples and then half another, and looks at what the page holds after each.
@@ -204,16 +205,16 @@ func TestHourWithoutGrowth(t *testing.T) {
 	move(d, s, 10)
 	b := open(t, serve(t, d))
 	b.says("All is well")
-	first := b.heap()
+	first := b.Heap()
 	after := func(samples int) (nodes int, heap float64, points int) {
 		for range samples / (backlog - 2) {
 			move(d, s, backlog-2) // what a client may be behind
-			for !eval[bool](b, "document.querySelector('#clock').textContent === "+quoted(clock(s.v.At))) {
-				require.NoError(t, b.ctx.Err())
+			for !browser.Eval[bool](b.Tab, "document.querySelector('#clock').textContent === "+quoted(clock(s.v.At))) {
+				require.NoError(t, b.Context.Err())
 			}
 		}
-		return eval[int](b, "document.querySelectorAll('*').length"), b.heap(),
-			eval[int](b, "(() => { const t = document.querySelector('#lag .plot'); t.focus(); t.dispatchEvent(new KeyboardEvent('keydown', {key: 'Home', bubbles: true})); return Number(t.ariaValueMax) + 1 })()")
+		return browser.Eval[int](b.Tab, "document.querySelectorAll('*').length"), b.Heap(),
+			browser.Eval[int](b.Tab, "(() => { const t = document.querySelector('#lag .plot'); t.focus(); t.dispatchEvent(new KeyboardEvent('keydown', {key: 'Home', bubbles: true})); return Number(t.ariaValueMax) + 1 })()")
 	}
 	nodes, heap, points := after(mostSamples)
 	assert.Equal(t, mostSamples, points)
