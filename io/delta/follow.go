@@ -85,10 +85,19 @@ func (f *Follower) readOn(ctx context.Context, each func(Step) error) error {
 		if errors.Is(err, fs.ErrNotExist) {
 			break
 		}
-		if err == nil {
-			err = f.take(e, hash)
+		if err != nil {
+			return err
 		}
-		if err == nil {
+		if f.version == was { // the first that is new may be another table's
+			has, err := f.hasGround(ctx)
+			if err == nil && !has {
+				err = f.readAnew(ctx, each)
+			}
+			if err != nil || !has {
+				return err
+			}
+		}
+		if err = f.take(e, hash); err == nil {
 			err = each(Step{Entry: e, New: true})
 		}
 		if err != nil {
@@ -98,13 +107,18 @@ func (f *Follower) readOn(ctx context.Context, each func(Step) error) error {
 	if f.version > was || time.Since(f.checked) < groundCheck {
 		return nil
 	}
-	f.checked = time.Now()
-	at := state{Snapshot: &Snapshot{Version: f.version}, entry: f.hash}
-	has, err := f.log.checkGround(ctx, &at)
-	if err != nil || has || f.hash == ([sha256.Size]byte{}) && at.checkpointed == f.version {
+	if has, err := f.hasGround(ctx); err != nil || has {
 		return err
 	}
 	return f.readAnew(ctx, each)
+}
+
+// hasGround tells whether the log still has the version that was read to.
+func (f *Follower) hasGround(ctx context.Context) (bool, error) {
+	f.checked = time.Now()
+	at := state{Snapshot: &Snapshot{Version: f.version}, entry: f.hash}
+	has, err := f.log.checkGround(ctx, &at)
+	return has || f.hash == ([sha256.Size]byte{}) && at.checkpointed == f.version, err
 }
 
 // take goes on by a version.
@@ -150,24 +164,22 @@ type badCheckpoint struct {
 
 func (b *badCheckpoint) Unwrap() error { return b.error }
 
-// readFrom reads the newest version by what is listed. What comes after the version that had been read to is new, and all
-// of a table that was awaited.
+// readFrom reads the newest version by what is listed. New is what comes after the version that had been read to, and all of
+// a table that was awaited, or is another one.
 func (f *Follower) readFrom(ctx context.Context, c *catalog, each func(Step) error) error {
 	cp, hasCheckpoint, entries, err := c.way(c.latest())
 	if err != nil {
 		return err
 	}
-	newFrom := c.latest() + 1
-	switch had := f.metadata.ID; {
-	case had != "":
-		newFrom = f.version + 1
-		defer func() {
-			if f.metadata.ID != had { // nothing of it was seen
-				f.awaited = true
-			}
-		}()
-	case f.awaited:
-		newFrom = 0
+	had, was := f.metadata.ID, f.version
+	isNew := func(version int64) bool {
+		switch {
+		case had == "":
+			return f.awaited
+		case had != f.metadata.ID: // nothing of it was seen
+			return true
+		}
+		return version > was
 	}
 	anew := true
 	step := func(e *Entry, isNew bool) error {
@@ -186,7 +198,7 @@ func (f *Follower) readFrom(ctx context.Context, c *catalog, each func(Step) err
 			err = f.take(e, hash)
 		}
 		if err == nil {
-			err = step(e, number >= newFrom)
+			err = step(e, isNew(number))
 		}
 		if err != nil {
 			return err

@@ -200,13 +200,16 @@ func (f *Follower) sumUp(ctx context.Context) error {
 	shards := make([]int64, m.Shards) // the newest window of each
 	for _, h := range f.files {
 		s.Bytes += h.size
-		newest, modified = max(newest, h.end), max(modified, h.modified)
+		newest = max(newest, h.end)
+		if h.end-h.start == m.Window.Milliseconds() { // it is not merged
+			modified = max(modified, h.modified)
+		}
 		if h.shard >= 0 && int(h.shard) < len(shards) {
 			shards[h.shard] = max(shards[h.shard], h.end)
 		}
 	}
 	if s.LastCommit.IsZero() && modified > 0 {
-		s.LastCommit = time.UnixMilli(modified).UTC() // only merges were seen since
+		s.LastCommit = time.UnixMilli(modified).UTC() // what was seen since are merges: it is when its file was written
 	}
 	if newest > 0 {
 		s.NewestEnd = time.UnixMilli(newest).UTC()
