@@ -46,8 +46,8 @@ func unpark(key string) (*Reader, bool) {
 	return r, ok
 }
 
-// Resume returns the parked reader of a that stands at next, or opens one. Its offsets are committed for the
-// group: the runner that resumes it has taken what it read before.
+// Resume returns the parked reader of a that stands at next, or opens one. The offsets of what it read last are
+// committed for the group.
 func Resume(s ReaderSettings, a Assignment, next []int64, reported int64) (*Reader, error) {
 	r, ok := unpark(a.key(next))
 	if !ok {

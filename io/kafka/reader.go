@@ -351,7 +351,7 @@ func (r *Reader) fixEnds(ctx context.Context) error {
 	return nil
 }
 
-// CommitOffsets tells the consumer group how far the pipeline has come, for tools that show lag; at most once a
-// second, and in the background. The offsets are never read back: the table knows how far it is. Each partition's
+// CommitOffsets tells the consumer group how far the pipeline has come, for tools that show lag: ten times a second at
+// most while it moves, and in the background. The offsets are never read back: the table knows how far it is. Each partition's
 // watermark goes with them, see Standing.
 func (r *Reader) CommitOffsets() { r.commitOffsets(r.next, r.Watermark) }

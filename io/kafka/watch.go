@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -25,12 +27,16 @@ type watch struct {
 	missing    time.Time // since when the topic is not there; zero if it is
 	doubtful   bool      // a broker does not know the topic's id
 	committed  time.Time
-	complaints logger // of offsets that are not committed, while the brokers are away
+	told       []int64     // the offsets that were committed then
+	telling    atomic.Bool // a commit is under way
+	complaints logger      // of offsets that are not committed, while the brokers are away
 }
 
 const (
-	topicCheck     = 5 * time.Second // between looks at the topic
-	commitInterval = time.Second     // between commits of the group's offsets
+	topicCheck     = 5 * time.Second        // between looks at the topic
+	commitInterval = time.Second            // between commits of the group's offsets while they stand still
+	lagInterval    = 100 * time.Millisecond // and while they move: lag tools see no more of a fast topic than came since
+	lagPartition   = time.Millisecond       // for each partition, if that is longer: brokers keep a record of each
 )
 
 func (w *watch) explain(err error) error {
@@ -106,15 +112,20 @@ func (w *watch) recreated(id string) error {
 
 // commitOffsets is Reader.CommitOffsets, of these next offsets and this watermark.
 func (w *watch) commitOffsets(next []int64, at *Watermark) {
-	if w.settings.Group == "" || time.Since(w.committed) < commitInterval {
+	interval := max(lagInterval, time.Duration(len(next))*lagPartition)
+	if slices.Equal(next, w.told) {
+		interval = max(interval, commitInterval)
+	}
+	if w.settings.Group == "" || time.Since(w.committed) < interval || !w.telling.CompareAndSwap(false, true) {
 		return
 	}
-	w.committed = time.Now()
+	w.committed, w.told = time.Now(), slices.Clone(next)
 	offsets := kadm.Offsets{}
 	for i, p := range w.assignment.Partitions {
 		offsets.Add(kadm.Offset{Topic: w.assignment.Topic, Partition: p, At: next[i], LeaderEpoch: -1, Metadata: at.standing(i, w.committed)})
 	}
 	go func() {
+		defer w.telling.Store(false)
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		err := crashpoint.Reach(crashpoint.BeforeGroupCommit)

@@ -26,7 +26,7 @@ type served struct {
 
 // listen begins to listen at the address that a flag names.
 func listen(m *monitor.Monitor, flag, address string, how settings.Listen) (*served, error) {
-	page := dashboard.New(m, dashboard.Options{})
+	page := dashboard.New(m, dashboard.Options{Runbook: "runbook"})
 	server, err := monitor.Listen(m, monitor.Serving{
 		Flag: flag, Listen: address, CertFile: how.TLSCert, KeyFile: how.TLSKey, TokenFile: how.TokenFile, Profile: how.PProf,
 		Dashboard: page, Runbook: objectives.Runbook(),

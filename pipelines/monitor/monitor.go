@@ -201,7 +201,7 @@ func (w *watched) lookOnce(ctx context.Context) bool {
 func (w *watched) part() vitals.Part {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	p := vitals.Part{Name: w.name(), Up: w.up, Fault: w.fault}
+	p := vitals.Part{Name: w.name(), Up: w.up, Fault: w.fault, Pending: !w.asked}
 	if !w.asked {
 		p.Fault = "not asked yet"
 	}

@@ -1,6 +1,6 @@
 // Package alerts_test has real alerts reach people: a real job is killed, slowed down and fed with rubbish, a monitor
-// watches it, Prometheus and Alertmanager have the rules of scripts/monitoring, and services in place of PagerDuty and
-// Slack take down what they are told.
+// watches it, Prometheus and Alertmanager have the rules of scripts/monitoring, services in place of PagerDuty and Slack
+// take down what they are told, and a browser has the monitor's page open all the while.
 package alerts_test
 
 import (
@@ -21,6 +21,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/pipelines/objectives"
+	"clickstream/testing/browser"
 	"clickstream/testing/kafkatest"
 )
 
@@ -53,6 +54,19 @@ func TestAlertsReachPeople(t *testing.T) {
 	s.awaits(`up == 1 and on (instance) min without (source) (clickstream_source_up) == 1`)
 	s.awaits(`clickstream_clicks_counted_total > 0 and on (instance) clickstream_table_version > 1`)
 	s.checkPanels()
+	page := browser.Open(t, "http://"+s.monitorAt+"/")
+	page.Refusals = true // while the monitor is away
+	shows := func(tile, grade string) {
+		t.Helper()
+		page.Until(fmt.Sprintf("document.querySelector('#tile-%s').dataset.grade === '%s'", tile, grade))
+	}
+	says := func(words string) {
+		t.Helper()
+		page.Until(fmt.Sprintf("document.querySelector('#problems').innerText.includes('%s')", words))
+	}
+	shows("lag", "good")
+	shows("latency", "good")
+	shows("checkpoint", "good")
 	assert.Empty(t, s.pages.that(func(event) bool { return true }), "all is well")
 	assert.Empty(t, s.chats.that(func(message) bool { return true }), "all is well")
 
@@ -65,13 +79,19 @@ func TestAlertsReachPeople(t *testing.T) {
 	s.checkPage(commit, "no-commit")
 	checkpoint := s.chats.await(t, titled("ClickstreamCheckpointDuration"), "the checkpoint")
 	s.checkChat(checkpoint, "#clickstream-warnings", "checkpoint-duration", "the last checkpoint of "+s.group+" on "+s.topic+" took 42s")
+	shows("lag", "bad")
+	shows("checkpoint", "bad")
+	says("Nothing committed for")
 
 	monitor.end(syscall.SIGTERM)
 	down := s.pages.await(t, incident("trigger", objectives.ExporterDown), "the monitor")
 	s.checkTold(down, "exporter-down")
+	says("Connection lost since")
 	s.flink.take(100)
 	s.monitor()
 	s.pages.await(t, incident("resolve", objectives.ExporterDown), "its return")
+	shows("checkpoint", "good")
+	shows("lag", "bad")
 	s.chats.await(t, titled("All clear: ClickstreamCheckpointDuration"), "a fast one")
 	for _, told := range []event{lag, commit} {
 		s.awaits(`ALERTS{alertstate="firing", alertname="` + told.Payload.Class + `"}`)
@@ -83,6 +103,8 @@ func TestAlertsReachPeople(t *testing.T) {
 		over := s.pages.await(t, incident("resolve", told.Payload.Class), "the end of "+told.Payload.Class)
 		assert.Equal(t, told.Incident, over.Incident)
 	}
+	shows("lag", "good")
+	page.Until("!document.querySelector('#problems').innerText.includes('Nothing committed for')")
 
 	feeding, stop := context.WithCancel(t.Context())
 	fed := make(chan error, 1)

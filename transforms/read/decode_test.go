@@ -113,7 +113,7 @@ func TestChunkDefersWhatWasReplayed(t *testing.T) {
 	assert.EqualValues(t, 1, b.Deferred)
 	require.Len(t, rejects, 2)
 	assert.EqualValues(t, 2, rejects[0].Offset)
-	assert.Len(t, rejects[1].Headers, 6, "what fails again says how often it was tried")
+	assert.Len(t, rejects[1].Headers, 7, "what fails again says how often it was tried")
 
 	b, err = d.Chunk(t.Context(), "clicks", kafka.Chunk{}, noon, watermark(kafka.NoTime), nil)
 	require.NoError(t, err)

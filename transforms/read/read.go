@@ -208,6 +208,7 @@ func read(ctx context.Context, r *kafka.Reader, d *Decoder, a kafka.Assignment, 
 		if err := r.Tend(ctx); err != nil {
 			return err
 		}
+		r.CommitOffsets()
 		if cfg.Pause > 0 && r.Reached() {
 			break
 		}
