@@ -2,7 +2,6 @@ package monitor
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -100,7 +99,7 @@ func (c *checkpoints) newest(ctx context.Context) (flink.Job, error) {
 		c.begun = true                                                                                                                      // whatever comes is new
 		return flink.Job{}, fmt.Errorf("Flink at %s has no job whose name begins with %s; start it, or correct --flink-job", c.rest, c.job) //nolint:staticcheck // Flink is a name
 	case newest.State == "FAILED":
-		return flink.Job{}, errors.New("Flink's job " + newest.Name + " has failed; see Flink's log, and start it again") //nolint:staticcheck // Flink is a name
+		return flink.Job{}, fmt.Errorf("job %s of Flink at %s has failed; see Flink's log, and start it again", newest.Name, c.rest)
 	}
 	return *newest, nil
 }
