@@ -15,10 +15,11 @@ const slack = time.Minute
 // defaultWindow stands in for the length of windows where it is not known.
 const defaultWindow = time.Minute
 
-// march is when the watermark last moved, as far as it was looked at.
+// march is how the pipeline has gone on, as far as it was looked at.
 type march struct {
 	watermark time.Time
-	moved     time.Time
+	moved     time.Time // when the watermark last did
+	behind    time.Time // since when there are records to read at each look; zero where there are none
 }
 
 // follow watches the watermark move until ctx ends.
@@ -46,6 +47,11 @@ func (m *march) take(v *vitals.Vitals) {
 	if known {
 		m.watermark = at
 	}
+	if lag, _ := v.Lag(); lag == 0 {
+		m.behind = time.Time{}
+	} else if m.behind.IsZero() {
+		m.behind = v.At
+	}
 }
 
 // Ready returns why the pipeline is not ready, a line each: it is when its partitions are assigned, its watermark moves,
@@ -54,12 +60,12 @@ func (m *Monitor) Ready() []string {
 	v := m.Vitals()
 	m.mu.Lock()
 	m.march.take(&v)
-	moved := m.march.moved
+	march := m.march
 	m.mu.Unlock()
-	return notReady(&v, moved)
+	return notReady(&v, march)
 }
 
-func notReady(v *vitals.Vitals, moved time.Time) []string {
+func notReady(v *vitals.Vitals, m march) []string {
 	var why []string
 	add := func(format string, args ...any) { why = append(why, fmt.Sprintf(format, args...)) }
 	for _, p := range v.Parts {
@@ -67,14 +73,13 @@ func notReady(v *vitals.Vitals, moved time.Time) []string {
 			add("%s: %s", p.Name, p.Fault)
 		}
 	}
-	unassigned, behind, first := 0, false, int32(0)
+	unassigned, first := 0, int32(0)
 	for _, p := range v.Partitions {
 		if p.Committed < 0 {
 			if unassigned++; unassigned == 1 {
 				first = p.Number
 			}
 		}
-		behind = behind || p.Lag > 0 && !p.Idle
 	}
 	switch {
 	case len(v.Partitions) == 0:
@@ -82,17 +87,17 @@ func notReady(v *vitals.Vitals, moved time.Time) []string {
 	case unassigned > 0:
 		add("group %s has no offset of %d of %d partitions of topic %s, partition %d among them: has a run begun to read them?", v.Group, unassigned, len(v.Partitions), v.Topic, first)
 	}
-	if !behind {
-		return why // there is nothing to be done
-	}
 	window := v.Window
 	if window <= 0 {
 		window = defaultWindow
 	}
 	limit := 3*window + slack
-	if at, known := v.Watermark(); v.At.Sub(moved) > limit {
+	if m.behind.IsZero() || v.At.Sub(m.behind) <= limit {
+		return why // there is nothing to be done, or there was until now
+	}
+	if at, known := v.Watermark(); v.At.Sub(m.moved) > limit {
 		if known {
-			add("the watermark has stood at %s for %s, and there are records to read", at.UTC().Format(time.RFC3339), v.At.Sub(moved).Round(time.Second))
+			add("the watermark has stood at %s for %s, and there are records to read", at.UTC().Format(time.RFC3339), v.At.Sub(m.moved).Round(time.Second))
 		} else {
 			add("no watermark is known, and there are records to read")
 		}
