@@ -36,8 +36,17 @@ const (
 	topicCheck     = 5 * time.Second        // between looks at the topic
 	commitInterval = time.Second            // between commits of the group's offsets while they stand still
 	lagInterval    = 100 * time.Millisecond // and while they move: lag tools see no more of a fast topic than came since
-	lagPartition   = time.Millisecond       // for each partition, if that is longer: brokers keep a record of each
+	lagPartition   = time.Millisecond       // for each partition of the topic, if that is longer: brokers keep a record of each
 )
+
+// pause is what is to pass between the last commit of the group's offsets and that of next.
+func (w *watch) pause(next []int64) time.Duration {
+	moving := max(lagInterval, time.Duration(w.assignment.Total)*lagPartition)
+	if slices.Equal(next, w.told) {
+		return max(moving, commitInterval)
+	}
+	return moving
+}
 
 func (w *watch) explain(err error) error {
 	return w.settings.Connection.Explain(err, Doing{Operation: "Read", Topic: w.assignment.Topic})
@@ -112,11 +121,7 @@ func (w *watch) recreated(id string) error {
 
 // commitOffsets is Reader.CommitOffsets, of these next offsets and this watermark.
 func (w *watch) commitOffsets(next []int64, at *Watermark) {
-	interval := max(lagInterval, time.Duration(len(next))*lagPartition)
-	if slices.Equal(next, w.told) {
-		interval = max(interval, commitInterval)
-	}
-	if w.settings.Group == "" || time.Since(w.committed) < interval || !w.telling.CompareAndSwap(false, true) {
+	if w.settings.Group == "" || time.Since(w.committed) < w.pause(next) || !w.telling.CompareAndSwap(false, true) {
 		return
 	}
 	w.committed, w.told = time.Now(), slices.Clone(next)

@@ -14,6 +14,8 @@ import (
 	fnpb "github.com/apache/beam/sdks/v2/go/pkg/beam/model/fnexecution_v1"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/util/grpcx"
 	"google.golang.org/grpc"
+
+	"clickstream/transforms/tracing"
 )
 
 // DefaultPool is where a pool of workers listens, as Beam's own pools do.
@@ -66,23 +68,11 @@ func startPool(ctx context.Context, address string) (*pool, error) {
 
 func (p *pool) address() string { return p.listener.Addr().String() }
 
-// lastBundles is how long the bundles of a pool that ends are waited for. A bundle that is told to end does so within a
-// few milliseconds, unless it waits for a disk or a broker that hangs.
-const lastBundles = 5 * time.Second
-
 // stop ends all workers, once their bundles are done.
 func (p *pool) stop() {
 	p.server.Stop()
 	p.end()
-	ended := make(chan struct{})
-	go func() {
-		p.working.Wait()
-		close(ended)
-	}()
-	select {
-	case <-ended:
-	case <-time.After(lastBundles):
-	}
+	p.working.Wait()
 }
 
 // StartWorker starts a worker for a runner.
@@ -115,6 +105,7 @@ func (p *pool) work(ctx context.Context, w worker, req *fnpb.StartWorkerRequest)
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		slog.Debug("a worker ended", "worker", w.id, "error", err)
 	}
+	tracing.Settle()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.workers[w]()

@@ -69,6 +69,10 @@ type controlStream struct {
 	ended    bool
 }
 
+// lastBundles is how long bundles are waited for that are told to end. They do so within a few milliseconds, unless they
+// wait for a disk or a broker that hangs.
+const lastBundles = 5 * time.Second
+
 // RecvMsg returns the next request. At the end of the stream, it ends the bundles and waits for their answers.
 func (c *controlStream) RecvMsg(m any) error {
 	err := c.ClientStream.RecvMsg(m)
@@ -78,7 +82,9 @@ func (c *controlStream) RecvMsg(m any) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if err != nil {
-		for c.ended = true; len(c.owed) > 0; {
+		end := time.Now().Add(lastBundles)
+		defer time.AfterFunc(lastBundles, c.answered.Broadcast).Stop()
+		for c.ended = true; len(c.owed) > 0 && time.Now().Before(end); {
 			c.answered.Wait()
 		}
 		return err

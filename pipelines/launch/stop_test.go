@@ -85,6 +85,23 @@ func TestEndWaitsForBundles(t *testing.T) {
 	})
 }
 
+// TestBundleThatHangs is not waited for, for ever.
+func TestBundleThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &scripted{requests: make(chan *fnpb.InstructionRequest, 1)}
+		worker, end := endable(t.Context())
+		defer end()
+		c := s.stream(worker, t, controlMethod)
+		s.requests <- bundleOf("1")
+		close(s.requests)
+		var req fnpb.InstructionRequest
+		require.NoError(t, c.RecvMsg(&req))
+		began := time.Now()
+		require.ErrorIs(t, c.RecvMsg(&req), io.EOF)
+		assert.Equal(t, lastBundles, time.Since(began))
+	})
+}
+
 // TestOtherStreamsAreLeftAlone asks for those of other services, and of workers that nobody here ends.
 func TestOtherStreamsAreLeftAlone(t *testing.T) {
 	s := &scripted{}

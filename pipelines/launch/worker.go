@@ -11,6 +11,8 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime/harness"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/util/grpcx"
+
+	"clickstream/transforms/tracing"
 )
 
 // StartedByRunner tells whether a program's arguments are those that a runner starts a worker with, in a Process or
@@ -44,6 +46,7 @@ func Work(ctx context.Context, args []string) error {
 		return fmt.Errorf("worker %s: the pipeline's options: %w", id, err)
 	}
 	runtime.GlobalOptions.Import(options.Options)
+	defer tracing.Settle()
 	err = harness.MainWithOptions(ctx,
 		cmp.Or(info.GetLoggingEndpoint().GetUrl(), given["logging_endpoint"]), cmp.Or(info.GetControlEndpoint().GetUrl(), given["control_endpoint"]),
 		harness.Options{StatusEndpoint: info.GetStatusEndpoint().GetUrl(), RunnerCapabilities: info.GetRunnerCapabilities()})

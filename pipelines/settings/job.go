@@ -39,8 +39,8 @@ func (j *Job) checkJob(c *checks, in *Input) {
 // checkMetrics checks how metrics are served from within.
 func (j *Job) checkMetrics(c *checks) {
 	c.listen(&j.Serve)
-	if u, err := url.Parse(j.OTLPEndpoint); j.OTLPEndpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil) {
-		c.add("--otlp-endpoint is %q; write the collector's URL without a user, as http://localhost:4318", Redact(j.OTLPEndpoint))
+	if u, err := url.Parse(j.OTLPEndpoint); j.OTLPEndpoint != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" || u.User != nil || u.RawQuery != "") {
+		c.add("--otlp-endpoint is %q; write the collector's URL without a user or a query, as http://localhost:4318", Redact(j.OTLPEndpoint))
 	}
 	if j.MetricsListen != "" {
 		c.address("metrics-listen", j.MetricsListen, true)

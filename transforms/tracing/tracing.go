@@ -37,38 +37,81 @@ type Config struct {
 // providers holds what sends a pipeline's spans, in this process.
 var providers = struct {
 	sync.Mutex
-	of map[Config]trace.TracerProvider
-}{of: map[Config]trace.TracerProvider{}}
+	of map[Config]*sdk.TracerProvider
+}{of: map[Config]*sdk.TracerProvider{}}
 
-// flushing is how long the last spans may take as a pipeline ends.
+// flushing is how long the last spans may take as a pipeline, or a worker, ends.
 const flushing = 5 * time.Second
 
 // open returns what c's spans are begun by. The first call for a pipeline starts what sends them in the background: a
 // collector that is away costs spans, which are logged as lost, and nothing else.
 func (c Config) open(ctx context.Context) (trace.TracerProvider, error) {
 	providers.Lock()
-	defer providers.Unlock()
-	if p, ok := providers.of[c]; ok {
+	p, ok := providers.of[c]
+	if !ok {
+		exporter, err := otlptracehttp.New(context.WithoutCancel(ctx), otlptracehttp.WithEndpointURL(endpoint(c.Endpoint)))
+		if err != nil {
+			providers.Unlock()
+			return nil, fmt.Errorf("send spans to %s: %w; correct --otlp-endpoint", c.Endpoint, err)
+		}
+		otel.SetErrorHandler(&complaints)
+		p = sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithIDGenerator(&ids{trace: traceOf(c.Pipeline)}), sdk.WithResource(described()))
+		providers.of[c] = p
+	}
+	providers.Unlock()
+	if ok {
 		return p, nil
 	}
-	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { slog.Warn("spans were lost", "to", c.Endpoint, "error", err) }))
-	exporter, err := otlptracehttp.New(context.WithoutCancel(ctx), otlptracehttp.WithEndpointURL(endpoint(c.Endpoint)))
-	if err != nil {
-		return nil, fmt.Errorf("send spans to %s: %w; correct --otlp-endpoint", c.Endpoint, err)
-	}
-	p := sdk.NewTracerProvider(sdk.WithBatcher(exporter), sdk.WithIDGenerator(&ids{trace: traceOf(c.Pipeline)}), sdk.WithResource(described()))
-	providers.of[c] = p
-	return p, teardown.Later(c.Pipeline, func() error {
-		providers.Lock()
-		delete(providers.of, c)
-		providers.Unlock()
-		ctx, done := context.WithTimeout(context.Background(), flushing)
-		defer done()
-		if err := p.Shutdown(ctx); err != nil {
-			slog.Warn("the last spans were lost", "to", c.Endpoint, "error", err)
-		}
+	return p, teardown.Later(c.Pipeline, c.end) // which may end it at once
+}
+
+// end sends the last spans of a pipeline.
+func (c Config) end() error {
+	providers.Lock()
+	p := providers.of[c]
+	delete(providers.of, c)
+	providers.Unlock()
+	if p == nil {
 		return nil
-	})
+	}
+	ctx, done := context.WithTimeout(context.Background(), flushing)
+	defer done()
+	if err := p.Shutdown(ctx); err != nil {
+		complaints.Handle(err)
+	}
+	return nil
+}
+
+// Settle sends the last spans of all pipelines, as a worker ends: it is not told of the end of a pipeline. Spans may be
+// begun again after it.
+func Settle() {
+	providers.Lock()
+	all := slices.Collect(maps.Keys(providers.of))
+	providers.Unlock()
+	for _, c := range all {
+		_ = c.end() // it complains by itself
+	}
+}
+
+// complaint says now and then that spans are lost: each batch that is, would.
+type complaint struct {
+	mu   sync.Mutex
+	last time.Time
+}
+
+var complaints complaint
+
+// complaintInterval is what passes between two lines.
+const complaintInterval = time.Minute
+
+// Handle is otel.ErrorHandler's.
+func (c *complaint) Handle(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if time.Since(c.last) >= complaintInterval {
+		c.last = time.Now()
+		slog.Warn("spans were lost", "error", err)
+	}
 }
 
 // endpoint adds the path that collectors listen at, where a URL has none.

@@ -77,3 +77,24 @@ func TestCollectorIsAway(t *testing.T) {
 	assert.Contains(t, log.text.String(), "spans were lost")
 	assert.Contains(t, log.text.String(), l.Addr().String())
 }
+
+// TestBundleThatOutlivesItsPipeline begins a span when all has ended: nothing waits for anything.
+func TestBundleThatOutlivesItsPipeline(t *testing.T) {
+	collector := otlptest.Start(t)
+	require.NoError(t, teardown.End(t.Name()))
+	tracing.Config{Endpoint: collector.URL, Pipeline: t.Name()}.Begin(t.Context(), "late").End(nil)
+	assert.Empty(t, collector.Named("late"))
+}
+
+// TestWorkerEnds while its pipeline goes on elsewhere, and another one begins in the same process.
+func TestWorkerEnds(t *testing.T) {
+	collector := otlptest.Start(t)
+	c := tracing.Config{Endpoint: collector.URL, Pipeline: t.Name()}
+	for n := 1; n < 3; n++ {
+		c.Begin(t.Context(), "step").End(nil)
+		tracing.Settle()
+		assert.Len(t, collector.Named("step"), n)
+	}
+	require.NoError(t, teardown.End(t.Name()))
+	goleak.VerifyNone(t, goleak.IgnoreCurrent())
+}
