@@ -29,6 +29,13 @@ type Follower struct {
 	hash     [sha256.Size]byte // of the version's entry, zero where it was not read
 	metadata Metadata
 	checked  time.Time
+	seen     seen
+}
+
+// seen is what was read to when a Read last came to its end.
+type seen struct {
+	id      string // of the table; empty: there was no such Read
+	version int64
 }
 
 // Step is what a follower finds next.
@@ -60,10 +67,12 @@ func (f *Follower) Version() int64 {
 
 // Read calls each with all that is new since it was called before; the first time, and where the log no longer goes on from
 // there, with all that the table holds. It returns ErrNoTable where there is none. After an error, also one of each, it is
-// to be called again, and begins anew.
+// to be called again, and begins anew: what each was called with then does not count, and comes again.
 func (f *Follower) Read(ctx context.Context, each func(Step) error) error {
 	err := f.readOn(ctx, each)
-	if err != nil {
+	if err == nil {
+		f.seen = seen{f.metadata.ID, f.version}
+	} else {
 		f.read = false
 	}
 	if errors.Is(err, ErrNoTable) {
@@ -171,15 +180,14 @@ func (f *Follower) readFrom(ctx context.Context, c *catalog, each func(Step) err
 	if err != nil {
 		return err
 	}
-	had, was := f.metadata.ID, f.version
 	isNew := func(version int64) bool {
 		switch {
-		case had == "":
+		case f.seen.id == "":
 			return f.awaited
-		case had != f.metadata.ID: // nothing of it was seen
+		case f.seen.id != f.metadata.ID: // nothing of it was seen
 			return true
 		}
-		return version > was
+		return version > f.seen.version
 	}
 	anew := true
 	step := func(e *Entry, isNew bool) error {

@@ -204,8 +204,20 @@ func TestFollowerBeginsAnewAfterAnError(t *testing.T) {
 	commit(t, log, nil, "d/2")
 	refused := errors.New("refused")
 	require.ErrorIs(t, w.Read(t.Context(), func(delta.Step) error { return refused }), refused)
+	commit(t, log, nil, "d/3")
 	w.assertSees(t, store)
 	assert.Equal(t, 2, w.anew)
+	assert.Equal(t, []int64{2, 3}, w.fresh, "what was refused is new still")
+
+	first := watch(store)
+	require.ErrorIs(t, first.Read(t.Context(), func(s delta.Step) error {
+		if s.Entry.Version == 2 {
+			return refused
+		}
+		return nil
+	}), refused)
+	first.assertSees(t, store)
+	assert.Empty(t, first.fresh, "all was there before the table was followed")
 }
 
 // TestFollowerOfGoldenTables follows what other programs wrote.

@@ -125,8 +125,11 @@ func (f *Follower) lookAtLog(ctx context.Context) ([]Told, error) {
 		}
 		return nil
 	})
-	if err != nil || !f.stale {
-		return told, err
+	if err != nil {
+		return nil, err // all of it comes again
+	}
+	if !f.stale {
+		return told, nil
 	}
 	return told, f.sumUp(ctx)
 }

@@ -40,8 +40,8 @@ type part struct {
 
 // commits sums up those of the table.
 type commits struct {
-	n, conflicts, files, bytes int64
-	took, published            click.Durations
+	n, failed, conflicts, files, bytes int64
+	took, published                    click.Durations
 }
 
 // At is where a partition stands.
@@ -74,6 +74,7 @@ type Snapshot struct {
 	Publish    click.Durations // from a window's end to its first rows in the table
 	Commit     click.Durations // see table.Commit
 	Commits    int64           // of the table
+	Failed     int64           // commits that failed, and were tried again by the runner or ended the pipeline
 	Conflicts  int64           // commits that were planned anew
 	Files      int64           // that they wrote
 	Bytes      int64           // in those files
@@ -141,6 +142,13 @@ func (p *Progress) Wrote(c table.Commit) {
 	p.commits.published.Add(c.Published)
 }
 
+// Failed adds a commit of the table that failed.
+func (p *Progress) Failed() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.commits.failed++
+}
+
 // Untold returns what the tally of a window of a shard, all that is known of it, has beyond what was told of it.
 func (p *Progress) Untold(start time.Time, shard int, t click.Tally) click.Tally {
 	p.mu.Lock()
@@ -205,7 +213,7 @@ func (p *Progress) Snapshot() Snapshot {
 	s.Partitions = maps.Clone(p.partitions)
 	s.Latency, s.Bundle = p.latency, p.bundle
 	s.Publish, s.Commit = p.commits.published, p.commits.took
-	s.Commits, s.Conflicts, s.Files, s.Bytes = p.commits.n, p.commits.conflicts, p.commits.files, p.commits.bytes
+	s.Commits, s.Failed, s.Conflicts, s.Files, s.Bytes = p.commits.n, p.commits.failed, p.commits.conflicts, p.commits.files, p.commits.bytes
 	low, known := int64(0), false
 	for _, at := range p.readers {
 		s.Lag += at.lag

@@ -144,6 +144,7 @@ func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
 	done, err := f.table.Replace(ctx, windows)
 	f.trace(span, windows, done, err)
 	if err != nil {
+		told.Failed()
 		return err
 	}
 	for _, r := range done.Refused {
