@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -219,7 +220,8 @@ func replayAndReport(flags []string) int {
 	return 0
 }
 
-// killed kills replays, after a least time and some steps more, until one comes to its end, and returns how many it were.
+// killed kills replays, after a least time and up to so many steps more, which grow, until one comes to its end, and returns
+// how many it were.
 func (d *desk) killed(least, step time.Duration, flags ...string) (kills int) {
 	d.Helper()
 	flags = append([]string{"--brokers", strings.Join(d.cluster.Brokers, ","), "--topic", d.topic, "--dead-letter-topic", d.letters}, flags...)
@@ -229,7 +231,8 @@ func (d *desk) killed(least, step time.Duration, flags ...string) (kills int) {
 		cmd := exec.CommandContext(d.Context(), os.Args[0])
 		cmd.Env, cmd.Stderr = append(os.Environ(), replayer+"="+strings.Join(flags, "\n")), &said
 		require.NoError(d, cmd.Start())
-		wait := time.AfterFunc(least+rand.N(time.Duration(12+kills)*step), func() { _ = cmd.Process.Kill() })
+		longest := time.Duration(float64(12*step) * math.Pow(1.05, float64(kills))) // however slow the machine is, one comes to its end
+		wait := time.AfterFunc(least+rand.N(longest), func() { _ = cmd.Process.Kill() })
 		err := cmd.Wait()
 		wait.Stop()
 		var killed *exec.ExitError

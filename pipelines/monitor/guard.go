@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"strings"
@@ -83,6 +84,22 @@ func (g *guard) admit(to http.Handler) http.Handler {
 			w.Header().Add("WWW-Authenticate", "Bearer")
 			w.Header().Add("WWW-Authenticate", `Basic realm="clickstream", charset="UTF-8"`)
 			answer(w, http.StatusUnauthorized, "a token is needed")
+			return
+		}
+		to.ServeHTTP(w, r)
+	})
+}
+
+// named hands on what is asked of this machine by a name or an address of its own. A page on some site could else have its
+// name lead here, and a browser of this machine read what is served (DNS rebinding).
+func named(to http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		host := r.Host
+		if name, _, err := net.SplitHostPort(host); err == nil {
+			host = name
+		}
+		if host != "localhost" && net.ParseIP(strings.Trim(host, "[]")) == nil {
+			answer(w, http.StatusMisdirectedRequest, "this is served to this machine alone, as localhost; name another address with --listen to serve it by other names")
 			return
 		}
 		to.ServeHTTP(w, r)

@@ -91,7 +91,7 @@ func New(cfg Config) (*Monitor, error) {
 		m.watch(&checkpoints{rest: cfg.FlinkREST, job: cfg.FlinkJob})
 	}
 	if cfg.Process != nil { // the last, as it knows best
-		m.watch(&process{of: cfg.Process})
+		m.watch(&process{of: cfg.Process, commits: cfg.FlinkREST == ""})
 	}
 	return m, nil
 }

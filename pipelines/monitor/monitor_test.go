@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"clickstream/io/kafka"
+	"clickstream/io/table"
 	"clickstream/pipelines/vitals"
 	"clickstream/testing/kafkatest"
 	"clickstream/transforms/click"
@@ -170,6 +171,8 @@ func TestThePipelineItself(t *testing.T) {
 	p.Read(40, &click.Batch{Pages: make([]string, 30), Skipped: 4, Deferred: 1})
 	p.Rejected(click.TooLate)
 	p.Bundle(300 * time.Millisecond)
+	p.Wrote(table.Commit{Written: 1, Took: 2 * time.Second})
+	p.Failed()
 	var left click.Durations
 	left.Observe(90*time.Millisecond, 30)
 	p.Left(left)
@@ -182,7 +185,8 @@ func TestThePipelineItself(t *testing.T) {
 		require.True(t, v.Partitions[1].Idle)
 	})
 	v := m.Vitals()
-	assert.Equal(t, vitals.Counters{Read: 40, Counted: 30, Skipped: 4, Deferred: 1}, v.Counters)
+	assert.Equal(t, vitals.Counters{Read: 40, Counted: 30, Skipped: 4, Deferred: 1, Commits: 1}, v.Counters)
+	assert.Equal(t, &vitals.Checkpoints{Completed: 1, Failed: 1, Last: 2 * time.Second}, v.Checkpoints, "there is no Flink")
 	assert.Equal(t, map[click.Reason]int64{click.TooLate: 1}, v.Rejects)
 	assert.Equal(t, left, v.Latency)
 	assert.EqualValues(t, 1, v.Bundle.Count())

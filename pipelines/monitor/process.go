@@ -12,7 +12,10 @@ import (
 
 // process is the pipeline itself, in this process. What it tells takes the place of what it leaves behind, which is
 // later, and rounded.
-type process struct{ of *progress.Progress }
+type process struct {
+	of      *progress.Progress
+	commits bool // of the table are the pipeline's checkpoints: its runner takes none, or is not asked
+}
 
 func (*process) name() string               { return "process" }
 func (*process) patience() time.Duration    { return time.Second }
@@ -33,7 +36,7 @@ func (p *process) add(v *vitals.Vitals) {
 			v.Partitions[i].Watermark, v.Partitions[i].Idle = at.Watermark, at.Idle
 		}
 	}
-	if v.Checkpoints != nil { // they are the table's commits: Flink is not in this process
-		v.Checkpoints.Completed = s.Commits
+	if p.commits && v.Table != "" {
+		v.Checkpoints = &vitals.Checkpoints{Completed: s.Commits, Failed: s.Failed, Last: s.Took}
 	}
 }

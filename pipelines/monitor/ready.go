@@ -18,7 +18,8 @@ const defaultWindow = time.Minute
 // march is how the pipeline has gone on, as far as it was looked at.
 type march struct {
 	watermark time.Time
-	moved     time.Time // when the watermark last did
+	read      int64
+	moved     time.Time // when the watermark last did or, of a pipeline that tells none, what is read next
 	behind    time.Time // since when there are records to read at each look; zero where there are none
 }
 
@@ -46,7 +47,10 @@ func (m *march) take(v *vitals.Vitals) {
 	}
 	if known {
 		m.watermark = at
+	} else if v.Counters.Read > m.read {
+		m.moved = v.At
 	}
+	m.read = v.Counters.Read
 	if lag, _ := v.Lag(); lag == 0 {
 		m.behind = time.Time{}
 	} else if m.behind.IsZero() {
@@ -99,7 +103,7 @@ func notReady(v *vitals.Vitals, m march) []string {
 		if known {
 			add("the watermark has stood at %s for %s, and there are records to read", at.UTC().Format(time.RFC3339), v.At.Sub(m.moved).Round(time.Second))
 		} else {
-			add("no watermark is known, and there are records to read")
+			add("nothing was read for %s, and there are records to read", v.At.Sub(m.moved).Round(time.Second))
 		}
 	}
 	switch {

@@ -76,7 +76,11 @@ func Listen(m *Monitor, s Serving) (*Server, error) {
 	if err != nil {
 		return nil, explainListen(err, s)
 	}
-	if open := isOpen(listener); open && s.TokenFile == "" {
+	open := isOpen(listener)
+	if !open {
+		server.Handler = named(server.Handler)
+	}
+	if open && s.TokenFile == "" {
 		slog.Warn("whoever reaches this machine can read the metrics; name --listen-token-file to ask for a token", "address", listener.Addr().String())
 	}
 	return &Server{listener, server, scheme}, nil

@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -102,6 +103,25 @@ func TestWhatIsServed(t *testing.T) {
 	response, err := c.Do(request)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
+}
+
+// TestOtherNamesLeadNowhere asks by a name that some site may have given to this machine.
+func TestOtherNamesLeadNowhere(t *testing.T) {
+	url := serve(t, idle(t), Serving{})
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(url, "http://"))
+	require.NoError(t, err)
+	for host, want := range map[string]int{
+		"localhost:" + port: http.StatusOK, "127.0.0.1:" + port: http.StatusOK, "[::1]:" + port: http.StatusOK, "localhost": http.StatusOK,
+		"evil.example:" + port: http.StatusMisdirectedRequest, "evil.example": http.StatusMisdirectedRequest, "localhost.evil.example": http.StatusMisdirectedRequest,
+	} {
+		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/healthz", nil)
+		require.NoError(t, err)
+		request.Host = host
+		response, err := call(t, nil).Do(request)
+		require.NoError(t, err)
+		require.NoError(t, response.Body.Close())
+		assert.Equal(t, want, response.StatusCode, host)
+	}
 }
 
 func TestProfilesAreServedOnDemand(t *testing.T) {

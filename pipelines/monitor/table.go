@@ -13,6 +13,7 @@ import (
 // tableTail follows the table: what it is, and what its commits tell of the pipeline.
 type tableTail struct {
 	follower *table.Follower
+	commits  bool // are the pipeline's checkpoints: there is no Flink to ask
 
 	mu       sync.Mutex
 	state    *vitals.TableState // never changed, only replaced
@@ -25,7 +26,7 @@ type tableTail struct {
 }
 
 func newTable(cfg Config) *tableTail {
-	return &tableTail{follower: table.NewFollower(cfg.Table, cfg.AllowedLateness)}
+	return &tableTail{follower: table.NewFollower(cfg.Table, cfg.AllowedLateness), commits: cfg.FlinkREST == ""}
 }
 
 func (*tableTail) name() string            { return "table" }
@@ -42,7 +43,9 @@ func (t *tableTail) add(v *vitals.Vitals) {
 	v.Latency, v.Publish, v.Commit = t.latency, t.publish, t.commit
 	v.Counters.Counted, v.Counters.Skipped, v.Counters.Deferred, v.Counters.Duplicates = t.counters.Counted, t.counters.Skipped, t.counters.Deferred, t.counters.Duplicates
 	v.Counters.Commits, v.Counters.Conflicts, v.Counters.Files, v.Counters.Bytes = t.counters.Commits, t.counters.Conflicts, t.counters.Files, t.counters.Bytes
-	v.Checkpoints = &vitals.Checkpoints{Completed: t.counters.Commits, Last: t.took}
+	if t.commits {
+		v.Checkpoints = &vitals.Checkpoints{Completed: t.counters.Commits, Last: t.took}
+	}
 }
 
 // look reads on. A table that is not there yet is none: the first run makes it.

@@ -44,6 +44,7 @@ func (j *Job) checkMetrics(c *checks) {
 	}
 	if j.MetricsListen != "" {
 		c.address("metrics-listen", j.MetricsListen, true)
+		c.profiles("metrics-listen", j.MetricsListen, &j.Serve)
 		return
 	}
 	for _, given := range []struct {

@@ -47,7 +47,15 @@ func (m *Monitor) check(c *checks) {
 	c.flinkREST(m.FlinkREST)
 	c.address("listen", m.Listen, true)
 	c.listen(&m.Serve)
+	c.profiles("listen", m.Listen, &m.Serve)
 	c.length("interval", m.Interval, time.Second, ", as each look takes the brokers some work")
+}
+
+// profiles checks that they are served to none but who may have them: they cost, and tell of memory.
+func (c *checks) profiles(flag, address string, l *Listen) {
+	if l.PProf && l.TokenFile == "" && !isLoopback(address) {
+		c.add("--pprof serves profiles to whoever reaches --%s %s; add --listen-token-file, or name an address of this machine alone, as 127.0.0.1:8080", flag, address)
+	}
 }
 
 // listen checks how metrics are served.

@@ -60,6 +60,8 @@ func TestMonitorSettings(t *testing.T) {
 		{"monitor --group=", "--group is empty; name the consumer group whose offsets are committed"},
 		{"monitor --dead-letter-topic=events.clickstream.raw", "--dead-letter-topic is --topic, events.clickstream.raw; name another"},
 		{"monitor --flink-rest=localhost:8081", `--flink-rest is "localhost:8081"; write its URL, as http://localhost:8081`},
+		{"run --format=json --metrics-listen=:0 --pprof", "--pprof serves profiles to whoever reaches --metrics-listen :0; add --listen-token-file, or name an address of this machine alone, as 127.0.0.1:8080"},
+		{"monitor --listen=0.0.0.0:1 --pprof", "--pprof serves profiles to whoever reaches --listen 0.0.0.0:1; add --listen-token-file, or name an address of this machine alone, as 127.0.0.1:8080"},
 		{"run --format=json --pprof", "--pprof is for --metrics-listen, and that names no address; name one, or leave it out"},
 		{"run --format=json --listen-token-file=" + cert, "--listen-token-file is for --metrics-listen, and that names no address; name one, or leave it out"},
 	} {

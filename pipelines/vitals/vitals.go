@@ -105,11 +105,11 @@ func (v *Vitals) Lag() (int64, bool) {
 }
 
 // Watermark returns the least of the partitions' that are not idle, and false where none is known: the pipeline's own,
-// but for what it has not told yet.
+// but for what it has not told yet. A partition that was idle, and has records to read since, holds it.
 func (v *Vitals) Watermark() (time.Time, bool) {
 	var low time.Time
 	for _, p := range v.Partitions {
-		if !p.Idle && !p.Watermark.IsZero() && (low.IsZero() || p.Watermark.Before(low)) {
+		if !(p.Idle && p.Lag == 0) && !p.Watermark.IsZero() && (low.IsZero() || p.Watermark.Before(low)) {
 			low = p.Watermark
 		}
 	}

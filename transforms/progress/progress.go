@@ -42,6 +42,7 @@ type part struct {
 type commits struct {
 	n, failed, conflicts, files, bytes int64
 	took, published                    click.Durations
+	last                               time.Duration // that a commit took
 }
 
 // At is where a partition stands.
@@ -73,6 +74,7 @@ type Snapshot struct {
 	Bundle     click.Durations // length of the readers' bundles
 	Publish    click.Durations // from a window's end to its first rows in the table
 	Commit     click.Durations // see table.Commit
+	Took       time.Duration   // of them, the last
 	Commits    int64           // of the table
 	Failed     int64           // commits that failed, and were tried again by the runner or ended the pipeline
 	Conflicts  int64           // commits that were planned anew
@@ -139,6 +141,7 @@ func (p *Progress) Wrote(c table.Commit) {
 	p.commits.files += int64(c.Files)
 	p.commits.bytes += c.Bytes
 	p.commits.took.Observe(c.Took, 1)
+	p.commits.last = c.Took
 	p.commits.published.Add(c.Published)
 }
 
@@ -212,7 +215,7 @@ func (p *Progress) Snapshot() Snapshot {
 	s.Duplicates = p.twice
 	s.Partitions = maps.Clone(p.partitions)
 	s.Latency, s.Bundle = p.latency, p.bundle
-	s.Publish, s.Commit = p.commits.published, p.commits.took
+	s.Publish, s.Commit, s.Took = p.commits.published, p.commits.took, p.commits.last
 	s.Commits, s.Failed, s.Conflicts, s.Files, s.Bytes = p.commits.n, p.commits.failed, p.commits.conflicts, p.commits.files, p.commits.bytes
 	low, known := int64(0), false
 	for _, at := range p.readers {

@@ -39,7 +39,7 @@ func TestSnapshotSumsUpTheReaders(t *testing.T) {
 		Lag: 110, Watermark: noon.Add(-time.Minute),
 		Partitions: map[int32]progress.At{0: {Watermark: noon, Idle: true}, 1: {Watermark: noon}},
 		Latency:    durations(time.Second, 12), Bundle: durations(time.Second, 1),
-		Publish: durations(20*time.Second, 2), Commit: durations(time.Second, 1), Commits: 1, Failed: 1, Conflicts: 3, Files: 3, Bytes: 900,
+		Publish: durations(20*time.Second, 2), Commit: durations(time.Second, 1), Took: time.Second, Commits: 1, Failed: 1, Conflicts: 3, Files: 3, Bytes: 900,
 	}, p.Snapshot(), "the slowest reader's watermark")
 
 	progress.Forget(t.Name())
