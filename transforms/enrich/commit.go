@@ -152,10 +152,14 @@ func (c *committer) commit(ctx context.Context) {
 	if !due {
 		return
 	}
-	if err := c.put(ctx, at, all); err != nil && ctx.Err() == nil {
+	if err := c.put(ctx, at, all); err != nil {
 		c.mu.Lock()
+		defer c.mu.Unlock()
+		if ctx.Err() != nil { // it was cut off by the end: the last commit is to tell it
+			c.moved = true
+			return
+		}
 		c.failed = err
-		c.mu.Unlock()
 	}
 }
 

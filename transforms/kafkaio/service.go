@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"net"
 	"slices"
 	"strings"
@@ -32,6 +33,10 @@ type payload struct {
 	CommitOffsetInFinalize bool
 	TimestampPolicy        string
 }
+
+// Beam takes down a type that it meets for the first time, and that nobody has registered, without a look at who reads
+// what it has taken down (2.77, schema.Registry).
+func init() { beam.RegisterType(reflect.TypeFor[payload]()) }
 
 // payload returns what KafkaIO is told of a topic. It starts at the offsets of the group, and fails where there are
 // none, or where they are gone.
