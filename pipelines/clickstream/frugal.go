@@ -16,9 +16,10 @@ import (
 // frugalGC lets the heap grow by so many percent before it is collected: who watches makes little garbage.
 const frugalGC = 20
 
-// When what is no longer needed is given back: once the process has started, and now and then.
+// When what is no longer needed is given back: once the process has started, again after four times as long, and so on,
+// until it is now and then.
 const (
-	firstSaving = 15 * time.Second
+	firstSaving = 5 * time.Second
 	savings     = 10 * time.Minute
 )
 
@@ -29,7 +30,7 @@ func frugal(ctx context.Context) {
 		debug.SetGCPercent(frugalGC)
 	}
 	var own []mapping
-	for pause := firstSaving; ; pause = savings {
+	for pause := firstSaving; ; pause = min(4*pause, savings) {
 		select {
 		case <-ctx.Done():
 			return

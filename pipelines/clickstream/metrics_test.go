@@ -105,6 +105,21 @@ func TestTheMonitorTellsWhatARunDoes(t *testing.T) {
 	})
 }
 
+func TestEnrichTellsWhatItDoes(t *testing.T) {
+	c := kafkatest.StartEmbedded(t)
+	of := topicOf(t, c, "/a", "/b", "/a")
+	of = of[:slices.Index(of, "--table")]
+	to := c.Topic(t, 1)
+	running := begin(t, append([]string{"enrich", "--no-sessions", "--metrics-listen", "127.0.0.1:0", "--registry", c.Registry, "--enriched-topic", to}, of...)...)
+	labels := fmt.Sprintf(`{group="%s",topic="%s"}`, given(of, "--group"), given(of, "--topic"))
+	url := running.servesAt()
+	tells(t, url, "clickstream_clicks_enriched_total"+labels+" 3", "clickstream_records_read_total"+labels+" 4", "clickstream_consumer_group_lag"+labels+" 0",
+		fmt.Sprintf(`clickstream_dead_letters_total{group="%s",reason="json",topic="%s"} 1`, given(of, "--group"), given(of, "--topic")))
+	assert.NotContains(t, fetchPage(t, url+"/metrics"), "clickstream_table_files")
+	require.NoError(t, running.Process.Signal(syscall.SIGTERM))
+	running.ends()
+}
+
 func TestMetricsWhereThePortIsTaken(t *testing.T) {
 	c := kafkatest.StartEmbedded(t)
 	of := topicOf(t, c, "/a")
