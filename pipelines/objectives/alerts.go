@@ -51,11 +51,19 @@ const ExporterDown = "ClickstreamExporterDown"
 // because nobody sees it, and ExporterDown fires long before they are.
 const kept = "[15m]"
 
+// seen is a metric as it is, or was last seen; not where the monitor has begun to watch another topic or group since.
+func seen(metric string) string {
+	return "(" + metric + " or last_over_time(" + metric + kept + ") unless on (job, instance) " + metric + ")"
+}
+
+// vital are the sources without which nothing else is told right.
+const vital = "kafka|table"
+
 // Alerts are all of them, the most urgent first.
 var Alerts = []Alert{
 	{
 		Name: "ClickstreamConsumerLag", ID: "consumer-lag", Severity: Page, For: 5 * time.Minute,
-		Expr:      exceeds("last_over_time("+TargetOf(Lag).Expr+kept+")", Lag),
+		Expr:      exceeds(seen(TargetOf(Lag).Expr), Lag),
 		Summary:   `{{ $labels.group }} is {{ $value | humanize }} records behind on {{ $labels.topic }}`,
 		Fires:     "more than 5,000 records of the topic are not read yet, of all its partitions, for 5 minutes.",
 		Meaning:   "The job does not run, hangs, or is slower than the producers; rows come late, and none is lost while Kafka keeps its records.",
@@ -67,7 +75,7 @@ var Alerts = []Alert{
 		Name: "ClickstreamNoCommit", ID: "no-commit", Severity: Page, For: time.Minute,
 		Expr:      noCommit,
 		Summary:   `{{ $labels.group }} has not committed anything of {{ $labels.topic }} for {{ $value | humanizeDuration }}`,
-		Fires:     "the table had no commit for three windows, and for as long there was always something to commit: records not read, or some just read. An idle topic does not fire it.",
+		Fires:     "the table had no commit for three windows, and for as long there was always something to commit: records not read, or some just read; a table without any commit counts from when the monitor began to watch, and one that is not there at all by windows of 5 minutes. An idle topic does not fire it.",
 		Meaning:   "Clicks come, and their windows do not come to the table: the job is down, its watermark stands still, commits fail, or all that it reads is rejected.",
 		FirstLook: "Is the lag growing? Then see the alert for it. If not: does the watermark of each partition move, and what does the job's log say of commits?",
 		Remedy:    "A watermark that one partition holds: see whether its producers lag, or lower --idle-timeout. Commits that fail: make room on the disk, or renew access to the bucket. Then start the job again.",
@@ -79,9 +87,19 @@ var Alerts = []Alert{
 		Summary:   `Prometheus cannot scrape {{ $labels.instance }}: nobody watches the pipeline`,
 		Fires:     "the monitor does not answer Prometheus, or Prometheus knows of none, for 2 minutes. All other alerts of that instance are silent meanwhile.",
 		Meaning:   "Nothing is known of the pipeline, which may well run: it needs no monitor.",
-		FirstLook: "Does the process clickstream monitor run, and does curl reach its /healthz from where Prometheus runs? The runbook is served by it, too: scripts/monitoring/runbook.md has the same words.",
+		FirstLook: "Does the process clickstream monitor run, and does curl reach its /healthz from where Prometheus runs?",
 		Remedy:    "Start clickstream monitor again: it keeps nothing. If it runs, mend the address, the certificate or the token in prometheus.yml.",
 		Clears:    "with the first scrape that succeeds.",
+	},
+	{
+		Name: "ClickstreamSourceDown", ID: "source-down", Severity: Page, For: 5 * time.Minute,
+		Expr:      `last_over_time(clickstream_source_up{source=~"` + vital + `"}` + kept + `) == 0`,
+		Summary:   `the monitor at {{ $labels.instance }} cannot ask {{ $labels.source }}: nobody watches the pipeline`,
+		Fires:     "the monitor has not been able to ask Kafka, or the table, for 5 minutes.",
+		Meaning:   "What comes from there is as it last was: lag and commits may be anything, and other alerts are silent, or fire for what is over. What the monitor cannot reach, the job may not reach either.",
+		FirstLook: "The monitor's page and its log name the fault. Can the same user reach it: topics check, table show? Does the job go on, by its own log?",
+		Remedy:    "Bring back the broker or the bucket, or mend the monitor's access: it needs Describe on the topic and the group, Read on the dead letter topic, and to read the table.",
+		Clears:    "as soon as the source answers.",
 	},
 	{
 		Name: "ClickstreamProcessingLatency", ID: "processing-latency", Severity: Chat,
@@ -95,10 +113,10 @@ var Alerts = []Alert{
 	},
 	{
 		Name: "ClickstreamDeadLetters", ID: "dead-letters", Severity: Chat, For: 5 * time.Minute,
-		Expr: "sum without (reason) (rate(clickstream_dead_letters_total[5m])) / rate(clickstream_records_read_total[5m]) > " +
+		Expr: "sum without (reason) (rate(clickstream_dead_letters_total[5m])) / (rate(clickstream_records_read_total[5m]) > 0) > " +
 			strconv.FormatFloat(deadLetterShare, 'g', -1, 64),
 		Summary:   `{{ $value | humanizePercentage }} of the records of {{ $labels.topic }} are dead letters`,
-		Fires:     "more than 1% of the records read were rejected, for 5 minutes.",
+		Fires:     "more than 1% of the records read were rejected, for 5 minutes. While nothing is read, it is silent.",
 		Meaning:   "Some producer writes what is no click, or clicks that come too late. They are kept in the dead letter topic, as they were, and are not counted.",
 		FirstLook: "clickstream dlq list says the reasons, dlq list --by time since when, and dlq show what a record holds.",
 		Remedy:    "Mend the cause: the producer, a schema that is not registered, a clock, or --allowed-lateness. Then put them back with clickstream dlq replay --rebuild.",
@@ -106,7 +124,7 @@ var Alerts = []Alert{
 	},
 	{
 		Name: "ClickstreamCheckpointDuration", ID: "checkpoint-duration", Severity: Warning,
-		Expr:      exceeds("last_over_time("+TargetOf(Checkpoint).Expr+kept+")", Checkpoint),
+		Expr:      exceeds(seen(TargetOf(Checkpoint).Expr), Checkpoint),
 		Summary:   `the last checkpoint of {{ $labels.group }} on {{ $labels.topic }} took {{ $value | humanizeDuration }}`,
 		Fires:     "the last checkpoint took longer than 30 seconds; on a runner without checkpoints, the last commit of the table.",
 		Meaning:   "A restart repeats more work. Nothing is counted twice and nothing is lost: the table is the checkpoint.",
@@ -115,13 +133,23 @@ var Alerts = []Alert{
 		Clears:    "with the next one that takes 30 seconds or less.",
 	},
 	{
-		Name: "ClickstreamSourceDown", ID: "source-down", Severity: Warning, For: 5 * time.Minute,
-		Expr:      "last_over_time(clickstream_source_up" + kept + ") == 0",
+		Name: "ClickstreamCheckpointFailures", ID: "checkpoint-failures", Severity: Warning,
+		Expr:      "increase(clickstream_checkpoint_failures_total[1h]) >= 3",
+		Summary:   `{{ $value | printf "%.0f" }} checkpoints of {{ $labels.group }} on {{ $labels.topic }} have failed in an hour`,
+		Fires:     "three checkpoints or more failed within an hour; on a runner without checkpoints, commits of the table.",
+		Meaning:   "A restart repeats all work since the last one that was complete. Nothing is counted twice and nothing is lost: the table is the checkpoint.",
+		FirstLook: "On Flink: its web page under Checkpoints says which task did not answer, and why. One that runs out of time fails only then, 10 minutes after it began. Elsewhere: what the job's log says of commits.",
+		Remedy:    "On Flink: a task that hangs or is overloaded wants more --parallelism, or the job started anew without a savepoint; where state cannot be stored, make room. Commits: make room on the disk, or renew access to the bucket.",
+		Clears:    "once fewer than three have failed in the last hour.",
+	},
+	{
+		Name: "ClickstreamOtherSourceDown", ID: "other-source-down", Severity: Warning, For: 5 * time.Minute,
+		Expr:      `last_over_time(clickstream_source_up{source!~"` + vital + `"}` + kept + `) == 0`,
 		Summary:   `the monitor at {{ $labels.instance }} cannot ask {{ $labels.source }}`,
-		Fires:     "the monitor has not been able to ask one of its sources (kafka, table, dead_letters, flink) for 5 minutes.",
-		Meaning:   "What comes from that source is as it last was; other alerts may be silent, or fire for what is over.",
-		FirstLook: "The monitor's page and its log name the fault. Can the same command reach it: topics check, table show, dlq list?",
-		Remedy:    "Bring back the broker, the bucket or Flink's REST, or mend the monitor's access: it needs Describe on the topic and the group, and to read the table.",
+		Fires:     "the monitor has not been able to ask the dead letter topic or Flink for 5 minutes.",
+		Meaning:   "Rejected records, or checkpoints, are as they last were, and nobody is told of new ones. The rest is known.",
+		FirstLook: "The monitor's page and its log name the fault. Can the same user reach it: dlq list, Flink's web page?",
+		Remedy:    "Bring back the dead letter topic or Flink's REST, or mend the monitor's access: it needs Read on the dead letter topic.",
 		Clears:    "as soon as the source answers.",
 	},
 }
@@ -132,13 +160,24 @@ const deadLetterShare = 0.01
 // noCommit tells for how long the table had no commit, of each topic and group where that is more than three windows and
 // there was no quiet moment in them: one with all records read, and none just read. A topic whose clicks come back after
 // an idle night has had one, and has its three windows for a first commit. Windows of up to eight hours are told right.
-const noCommit = `time() - last_over_time(clickstream_table_last_commit_timestamp_seconds` + kept + `)
-  > on (job, instance) group_left (topic, group) 3 * last_over_time(clickstream_window_seconds` + kept + `)
+var noCommit = `time() - ` + committed + `
+  > on (job, instance, topic, group) 3 * ` + window + `
 and on (job, instance, topic, group)
-  (last_over_time(clickstream_consumer_group_lag` + kept + `) > 0 or increase(clickstream_records_read_total[2m]) > 0)
+  (` + seen(TargetOf(Lag).Expr) + ` > 0 or increase(clickstream_records_read_total[2m]) > 0)
 unless on (job, instance, topic, group)
   time() - max_over_time(timestamp(clickstream_consumer_group_lag == 0 and increase(clickstream_records_read_total[2m]) == 0)[1d:1m])
-  <= 3 * last_over_time(clickstream_window_seconds` + kept + `)`
+  <= 3 * ` + window
+
+// What there is of a table without commits: the time at which its lag was first seen stands in for a commit's. One that
+// was never made has no windows, and five minutes stand in for their length. Where the monitor has no table, or cannot
+// ask it, there is neither.
+const (
+	tableAnswers = ` and on (job, instance) last_over_time(clickstream_source_up{source="table"}` + kept + `) == 1`
+	committed    = `(max without (table) (last_over_time(clickstream_table_last_commit_timestamp_seconds` + kept + `))
+      or min_over_time(timestamp(clickstream_consumer_group_lag)[1d:1m])` + tableAnswers + `)`
+	window = `(last_over_time(clickstream_window_seconds` + kept + `)
+      or 0 * last_over_time(clickstream_consumer_group_lag` + kept + `) + 300` + tableAnswers + `)`
+)
 
 // exceeds is the expression of a figure that is beyond its target's limit.
 func exceeds(figure, target string) string {

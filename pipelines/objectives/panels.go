@@ -20,7 +20,7 @@ type Series struct {
 // What panels choose their series by: the dashboard's variables. Process is for what a monitor tells of itself.
 const (
 	stream  = `{topic=~"$topic",group=~"$group"}`
-	ofTable = `{table=~"$table"}`
+	ofTable = `{topic=~"$topic",group=~"$group",table=~"$table"}`
 	process = `{job="` + Job + `"}`
 	rate    = "[$__rate_interval]"
 )

@@ -153,11 +153,11 @@ func (s sink) table(v *Vitals) {
 		return
 	}
 	if t.Version >= 0 {
-		s.gauge(tableVersion, float64(t.Version), v.Table)
+		s.gauge(tableVersion, float64(t.Version), v.Topic, v.Group, v.Table)
 	}
-	s.gauge(tableFiles, float64(t.Files), v.Table)
-	s.gauge(smallFiles, float64(t.SmallFiles), v.Table)
-	s.gauge(tableBytes, float64(t.Bytes), v.Table)
-	s.moment(lastCommit, t.LastCommit, v.Table)
-	s.moment(newestWindow, t.NewestEnd, v.Table)
+	s.gauge(tableFiles, float64(t.Files), v.Topic, v.Group, v.Table)
+	s.gauge(smallFiles, float64(t.SmallFiles), v.Topic, v.Group, v.Table)
+	s.gauge(tableBytes, float64(t.Bytes), v.Topic, v.Group, v.Table)
+	s.moment(lastCommit, t.LastCommit, v.Topic, v.Group, v.Table)
+	s.moment(newestWindow, t.NewestEnd, v.Topic, v.Group, v.Table)
 }

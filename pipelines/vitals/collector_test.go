@@ -82,9 +82,9 @@ func TestValues(t *testing.T) {
 		clickstream_checkpoint_duration_seconds{group="counter",topic="clicks"} 1.5
 		clickstream_checkpoint_failures_total{group="counter",topic="clicks"} 1
 		clickstream_window_seconds{group="counter",topic="clicks"} 60
-		clickstream_table_files{table="./views"} 30
-		clickstream_table_small_files{table="./views"} 20
-		clickstream_table_newest_window_timestamp_seconds{table="./views"} 1.77236628e+09
+		clickstream_table_files{group="counter",table="./views",topic="clicks"} 30
+		clickstream_table_small_files{group="counter",table="./views",topic="clicks"} 20
+		clickstream_table_newest_window_timestamp_seconds{group="counter",table="./views",topic="clicks"} 1.77236628e+09
 		clickstream_source_up{source="kafka"} 1
 		clickstream_source_up{source="table"} 0
 	`

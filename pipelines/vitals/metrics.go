@@ -17,7 +17,7 @@ type Metric struct {
 var (
 	ofPipeline  = []string{"topic", "group"}
 	ofPartition = []string{"topic", "group", "partition"}
-	ofTable     = []string{"table"}
+	ofTable     = []string{"topic", "group", "table"}
 )
 
 // The metrics. What is made of them, and the README's table, is made from these.

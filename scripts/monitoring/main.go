@@ -25,7 +25,7 @@ func main() {
 func run() error {
 	var o files.Options
 	to := flag.String("to", "scripts/monitoring", "folder to write to")
-	flag.StringVar(&o.Runbook, "runbook", "", "where runbook.md is published, which alerts link to; the monitor's own page unless it is named")
+	flag.StringVar(&o.Runbook, "runbook", "", "where runbook.md is published, which alerts link to; the monitor's own page unless it is named, over HTTP without TLS")
 	flag.StringVar(&o.Secrets, "secrets", "", "folder of pagerduty.key and slack.url, which Alertmanager reads; /etc/prometheus unless it is named")
 	monitors := flag.String("monitors", objectives.Address, "host:port of each monitor, with commas between them")
 	flag.StringVar(&o.Alertmanager, "alertmanager", "", "host:port of Alertmanager; 127.0.0.1:9093 unless it is named")

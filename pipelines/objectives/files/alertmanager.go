@@ -74,7 +74,8 @@ var receivers = map[objectives.Severity]string{
 const (
 	first   = `(index .Alerts 0)`
 	summary = `{{ ` + first + `.Annotations.summary }}{{ if gt (len .Alerts) 1 }} (and {{ len (slice .Alerts 1) }} more){{ end }}`
-	runbook = `{{ ` + first + `.Annotations.runbook_url }}`
+	runbook = `{{ or ` + first + `.Annotations.runbook_url ` + first + `.GeneratorURL }}` // of an alert without a link, what Prometheus shows
+	named   = `{{ if ` + first + `.Annotations.runbook_url }}Runbook{{ else }}Prometheus{{ end }}`
 	place   = `{{ ` + first + `.Labels.instance }}`
 )
 
@@ -116,7 +117,7 @@ func toPagerDuty(key, url string) pagerDuty {
 		RoutingKeyFile: key, URL: url, SendResolved: true, Severity: "critical",
 		Class: `{{ .GroupLabels.alertname }}`, Component: `{{ .GroupLabels.topic }}`, Description: summary,
 		Client: "clickstream at " + place, ClientURL: runbook,
-		Links: []link{{Href: runbook, Text: "Runbook"}},
+		Links: []link{{Href: runbook, Text: named}},
 		Details: map[string]string{
 			"description": `{{ ` + first + `.Annotations.description }}`,
 			"firing":      `{{ range .Alerts.Firing }}{{ .Annotations.summary }} since {{ .StartsAt.UTC.Format "15:04:05" }} UTC, seen by {{ .Labels.instance }}` + "\n" + `{{ end }}`,
@@ -131,7 +132,7 @@ func toSlack(url, channel, color string) slack {
 		Color:     `{{ if eq .Status "firing" }}` + color + `{{ else }}good{{ end }}`,
 		Title:     `{{ if eq .Status "resolved" }}All clear: {{ end }}{{ .GroupLabels.alertname }}`,
 		TitleLink: runbook,
-		Text:      `{{ range .Alerts }}{{ .Annotations.summary }}` + "\n" + `{{ if eq .Status "firing" }}{{ .Annotations.description }}` + "\n" + `{{ end }}<{{ .Annotations.runbook_url }}|Runbook>` + "\n" + `{{ end }}`,
+		Text:      `{{ range .Alerts }}{{ .Annotations.summary }}` + "\n" + `{{ if eq .Status "firing" }}{{ .Annotations.description }}` + "\n" + `{{ end }}{{ with .Annotations.runbook_url }}<{{ . }}|Runbook>` + "\n" + `{{ end }}{{ end }}`,
 		Fallback:  `{{ .Status }}: ` + summary,
 	}
 }

@@ -13,7 +13,7 @@ import (
 
 // Options are what may differ from what is kept in scripts/monitoring. The zero value is what is kept there.
 type Options struct {
-	Runbook      string   // base of the links to the runbook; the monitor's own where it is empty
+	Runbook      string   // base of the links to the runbook; the monitor's own, over HTTP without TLS, where it is empty
 	Secrets      string   // folder of the files pagerduty.key and slack.url; /etc/prometheus where it is empty
 	Monitors     []string // host:port of each; where one listens unless told otherwise, where there are none
 	Alertmanager string   // host:port; 127.0.0.1:9093 where it is empty
@@ -59,7 +59,8 @@ var heads = map[string]string{
 	"alertmanager.yml": "Who is told of alerts, for Alertmanager, 0.25 or later. Put PagerDuty's routing key (Events API v2) and the URL of\n" +
 		"# Slack's incoming webhook into the files that it names, and say which channels are yours.",
 	"prometheus.yml": "How Prometheus scrapes a monitor. One that serves TLS wants, beside job_name,\n" +
-		"#   scheme: https\n#   tls_config: {ca_file: FILE}\n# and one with a token\n#   authorization: {credentials_file: FILE}",
+		"#   scheme: https\n#   tls_config: {ca_file: FILE}\n# and one with a token\n#   authorization: {credentials_file: FILE}\n" +
+		"# Alerts link to http://MONITOR/runbook: behind TLS or a token, write the rules with -runbook URL, where runbook.md is\n# published.",
 }
 
 // encode returns the YAML of a file.

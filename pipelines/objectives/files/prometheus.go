@@ -50,30 +50,36 @@ type rule struct {
 type annotations struct {
 	Summary     string `yaml:"summary"`
 	Description string `yaml:"description"`
-	Runbook     string `yaml:"runbook_url"`
+	Runbook     string `yaml:"runbook_url,omitempty"`
 }
 
 // rules are the alerts for Prometheus.
 func rules(o Options) ruleFile {
-	runbook := o.Runbook
-	if runbook == "" {
-		runbook = "http://{{ $labels.instance }}/runbook"
-	}
 	group := ruleGroup{Name: "clickstream", Interval: o.in(interval)}
 	for _, a := range objectives.Alerts {
 		if o.Faster > 1 {
 			a = a.Faster(o.Faster)
 		}
 		group.Rules = append(group.Rules, rule{
-			Alert: a.Name, Expr: a.Expr, For: span(a.For), Labels: map[string]string{"severity": string(a.Severity)},
-			Annotations: annotations{
-				Summary:     a.Summary,
-				Description: a.Meaning + "\nFirst look: " + a.FirstLook + "\nRemedy: " + a.Remedy,
-				Runbook:     runbook + "#" + a.ID,
-			},
+			Alert: a.Name, Expr: a.Expr, For: span(a.For), Labels: map[string]string{"severity": string(a.Severity)}, Annotations: told(a, o.Runbook),
 		})
 	}
 	return ruleFile{Groups: []ruleGroup{group}}
+}
+
+// told is what people read of an alert. The link leads to where the runbook is published, or to the monitor's own page,
+// but not to that of a monitor that is down.
+func told(a objectives.Alert, runbook string) annotations {
+	says := annotations{Summary: a.Summary, Description: a.Meaning + "\nFirst look: " + a.FirstLook + "\nRemedy: " + a.Remedy}
+	switch {
+	case runbook != "":
+		says.Runbook = runbook + "#" + a.ID
+	case a.Name == objectives.ExporterDown:
+		says.Description += "\nRunbook: scripts/monitoring/runbook.md, " + a.Name
+	default:
+		says.Runbook = "http://{{ $labels.instance }}/runbook#" + a.ID
+	}
+	return says
 }
 
 type prometheusConfig struct {
