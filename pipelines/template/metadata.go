@@ -34,6 +34,7 @@ var patterns = map[string]string{
 	"dead-letter-topic":        `[a-zA-Z0-9._-]{1,249}`,
 	"group":                    `.+`,
 	"registry":                 `https?://[^/].*`,
+	"otlp-endpoint":            `https?://[^/?@]+(/[^?]*)?`,
 	"table":                    `(gs|s3)://[^/]+/.+`,
 	"brokers":                  `[^,:/]+(:[0-9]+)?(, *[^,:/]+(:[0-9]+)?)*`,
 	"sasl-user":                `.+`,
@@ -97,7 +98,7 @@ func fields(of reflect.Type) []reflect.StructField {
 }
 
 // groups are the titles of the settings' groups.
-var groups = map[string]string{"source": "Records", "time": "Time", "table": "Table", "kafka": "Kafka", "dataflow": "Dataflow", "runner": "Runner"}
+var groups = map[string]string{"source": "Records", "time": "Time", "table": "Table", "kafka": "Kafka", "dataflow": "Dataflow", "runner": "Runner", "metrics": "Metrics"}
 
 func parameter(field reflect.StructField) *df.ParameterMetadata {
 	setting, standard := field.Tag.Get("name"), field.Tag.Get("default")
@@ -141,7 +142,7 @@ func parameter(field reflect.StructField) *df.ParameterMetadata {
 // label makes «Dead letter topic» of dead-letter-topic.
 func label(setting string) string {
 	words := strings.ReplaceAll(setting, "-", " ")
-	for _, name := range []string{"tls", "sasl", "dlq"} {
+	for _, name := range []string{"tls", "sasl", "dlq", "otlp"} {
 		words = strings.ReplaceAll(words, name, strings.ToUpper(name))
 	}
 	return strings.ToUpper(words[:1]) + words[1:]

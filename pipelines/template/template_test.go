@@ -109,7 +109,7 @@ func other(t *testing.T, p *df.ParameterMetadata) string {
 	t.Helper()
 	special := map[string]string{
 		"table": "s3://bucket/other", "brokers": "a:1,b:2", "registry": "https://u:p@registry:8081/x", "start": "2026-01-31T08:00:00Z", "until": "latest",
-		"sasl_mechanism": "OAUTHBEARER", "window": "90s", "dataflow_service_options": "enable_google_cloud_profiler,min_num_workers=2",
+		"sasl_mechanism": "OAUTHBEARER", "window": "90s", "otlp_endpoint": "http://collector:4318", "dataflow_service_options": "enable_google_cloud_profiler,min_num_workers=2",
 	}
 	if value, ok := special[p.Name]; ok {
 		return value
