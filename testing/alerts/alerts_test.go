@@ -1,17 +1,18 @@
-// Package alerts_test has real alerts reach people: a real job is killed, slowed down and fed with rubbish, a monitor
-// watches it, Prometheus and Alertmanager have the rules of scripts/monitoring, services in place of PagerDuty and Slack
-// take down what they are told, and a browser has the monitor's page open all the while.
+// Package alerts_test has real alerts reach people: a real job is killed, slowed down and fed with rubbish, Kafka goes
+// away, a monitor watches it, Prometheus and Alertmanager have the rules of scripts/monitoring, services in place of
+// PagerDuty and Slack take down what they are told, and a browser has the monitor's page open all the while.
 package alerts_test
 
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -19,6 +20,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"clickstream/pipelines/objectives"
 	"clickstream/testing/browser"
@@ -58,11 +60,11 @@ func TestAlertsReachPeople(t *testing.T) {
 	page.Refusals = true // while the monitor is away
 	shows := func(tile, grade string) {
 		t.Helper()
-		page.Until(fmt.Sprintf("document.querySelector('#tile-%s').dataset.grade === '%s'", tile, grade))
+		page.Until(fmt.Sprintf("document.querySelector('#tile-%s')?.dataset.grade === '%s'", tile, grade))
 	}
 	says := func(words string) {
 		t.Helper()
-		page.Until(fmt.Sprintf("document.querySelector('#problems').innerText.includes('%s')", words))
+		page.Until(fmt.Sprintf("document.querySelector('#problems')?.innerText.includes('%s')", words))
 	}
 	shows("lag", "good")
 	shows("latency", "good")
@@ -72,6 +74,7 @@ func TestAlertsReachPeople(t *testing.T) {
 
 	job.end(syscall.SIGKILL)
 	s.flink.take(42_000)
+	s.flink.fail(3)
 	lag := s.pages.await(t, incident("trigger", "ClickstreamConsumerLag"), "the lag")
 	s.checkPage(lag, "consumer-lag")
 	assert.Regexp(t, `^`+s.group+` is \d+(\.\d+)?k records behind on `+s.topic+`$`, lag.Payload.Summary)
@@ -79,13 +82,17 @@ func TestAlertsReachPeople(t *testing.T) {
 	s.checkPage(commit, "no-commit")
 	checkpoint := s.chats.await(t, titled("ClickstreamCheckpointDuration"), "the checkpoint")
 	s.checkChat(checkpoint, "#clickstream-warnings", "checkpoint-duration", "the last checkpoint of "+s.group+" on "+s.topic+" took 42s")
+	failures := s.chats.await(t, titled("ClickstreamCheckpointFailures"), "checkpoints that fail")
+	s.checkChat(failures, "#clickstream-warnings", "checkpoint-failures", "3 checkpoints of "+s.group+" on "+s.topic+" have failed in an hour")
 	shows("lag", "bad")
 	shows("checkpoint", "bad")
 	says("Nothing committed for")
 
 	monitor.end(syscall.SIGTERM)
 	down := s.pages.await(t, incident("trigger", objectives.ExporterDown), "the monitor")
-	s.checkTold(down, "exporter-down")
+	s.checkTold(down)
+	assert.Contains(t, down.Links[0].Href, "/graph?g0.expr=up", "the runbook of the monitor is as far away as the monitor")
+	assert.Contains(t, down.Payload.Details["description"], "scripts/monitoring/runbook.md")
 	says("Connection lost since")
 	s.flink.take(100)
 	s.monitor()
@@ -119,8 +126,19 @@ func TestAlertsReachPeople(t *testing.T) {
 		over := s.chats.await(t, titled("All clear: "+title), "the end of "+title)
 		assert.Equal(t, "good", over.Attachments[0].Color)
 	}
+
+	comeBack := s.leave()
+	away := s.pages.await(t, incident("trigger", "ClickstreamSourceDown"), "Kafka")
+	s.checkTold(away)
+	s.checkLink(away, "source-down")
+	assert.Equal(t, "the monitor at "+s.monitorAt+" cannot ask kafka: nobody watches the pipeline", away.Payload.Summary)
+	other := s.chats.await(t, titled("ClickstreamOtherSourceDown"), "the dead letter topic")
+	s.checkChat(other, "#clickstream-warnings", "other-source-down", "the monitor at "+s.monitorAt+" cannot ask dead_letters")
+	says("Kafka does not answer")
+	comeBack()
+	s.pages.await(t, incident("resolve", "ClickstreamSourceDown"), "its return")
+	s.awaitsAllClear()
 	assert.True(t, job.runs())
-	s.checkAllTold()
 }
 
 func setUp(t *testing.T) *scene {
@@ -182,17 +200,28 @@ func (s *scene) feedLateAndBad(ctx context.Context) error {
 	}
 }
 
-// checkPage checks what PagerDuty was told, and that the link leads to what is to be done.
-func (s *scene) checkPage(e event, id string) {
-	s.Helper()
-	s.checkTold(e, id)
-	assert.Equal(s.T, s.topic, e.Payload.Component)
-	page, err := get(e.Links[0].Href)
-	require.NoError(s.T, err)
-	assert.Contains(s.T, string(page), `id="`+id+`"`)
+// leave has Kafka answer nobody, until what it returns is called.
+func (s *scene) leave() (comeBack func()) {
+	var back atomic.Bool
+	s.Fakes.Broker.Control(func(kmsg.Request) (kmsg.Response, error, bool) {
+		if back.Load() {
+			return nil, nil, false
+		}
+		s.Fakes.Broker.KeepControl()
+		return nil, errors.New("Kafka is away"), true
+	})
+	return func() { back.Store(true) }
 }
 
-func (s *scene) checkTold(e event, id string) {
+// checkPage checks what PagerDuty was told of a topic, and that the link leads to what is to be done.
+func (s *scene) checkPage(e event, id string) {
+	s.Helper()
+	s.checkTold(e)
+	s.checkLink(e, id)
+	assert.Equal(s.T, s.topic, e.Payload.Component)
+}
+
+func (s *scene) checkTold(e event) {
 	s.Helper()
 	assert.Equal(s.T, routingKey, e.RoutingKey)
 	assert.Equal(s.T, "critical", e.Payload.Severity)
@@ -200,7 +229,14 @@ func (s *scene) checkTold(e event, id string) {
 	assert.Contains(s.T, e.Payload.Details["description"], "First look: ")
 	assert.Contains(s.T, e.Payload.Details["firing"], e.Payload.Summary)
 	require.Len(s.T, e.Links, 1)
+}
+
+func (s *scene) checkLink(e event, id string) {
+	s.Helper()
 	assert.Equal(s.T, "http://"+s.monitorAt+"/runbook#"+id, e.Links[0].Href)
+	page, err := get(e.Links[0].Href)
+	require.NoError(s.T, err)
+	assert.Contains(s.T, string(page), `id="`+id+`"`)
 }
 
 // checkChat checks what Slack was told.
@@ -244,22 +280,25 @@ func (s *scene) checkPanels() {
 	}
 }
 
-// checkAllTold has everything that was told of be over, and be what was made to happen.
-func (s *scene) checkAllTold() {
+// awaitsAllClear waits until everything that was told of is over: each alert there is, and nothing beside.
+func (s *scene) awaitsAllClear() {
 	s.Helper()
-	open := map[string]bool{}
+	over := map[string]bool{}
+	for _, a := range objectives.Alerts {
+		over[a.Name] = true
+	}
+	require.EventuallyWithT(s.T, func(t *assert.CollectT) { assert.Equal(t, over, s.told()) }, patience, tick)
+}
+
+// told are the alerts that somebody was told of, and whether they are over.
+func (s *scene) told() map[string]bool {
+	told := map[string]bool{}
 	for _, e := range s.pages.that(func(event) bool { return true }) {
-		open[e.Payload.Class] = e.Action == "trigger"
+		told[e.Payload.Class] = e.Action == "resolve"
 	}
 	for _, m := range s.chats.that(func(message) bool { return true }) {
 		name, over := strings.CutPrefix(m.Attachments[0].Title, "All clear: ")
-		open[name] = !over
+		told[name] = over
 	}
-	want := map[string]bool{}
-	for _, a := range objectives.Alerts {
-		if !slices.Contains([]string{"ClickstreamSourceDown"}, a.Name) {
-			want[a.Name] = false
-		}
-	}
-	assert.Equal(s.T, want, open)
+	return told
 }

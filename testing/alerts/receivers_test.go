@@ -92,11 +92,12 @@ func titled(title string) func(message) bool {
 	return func(m message) bool { return len(m.Attachments) == 1 && m.Attachments[0].Title == title }
 }
 
-// checkpointing is Flink's interface, of a job whose last checkpoint took some time.
+// checkpointing is Flink's interface, of a job whose last checkpoint took some time, and of which some have failed.
 type checkpointing struct {
-	URL string
-	mu  sync.Mutex
-	ms  int
+	URL    string
+	mu     sync.Mutex
+	ms     int
+	failed int
 }
 
 func startFlink(t *testing.T) *checkpointing {
@@ -110,7 +111,7 @@ func startFlink(t *testing.T) *checkpointing {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		assert.NoError(t, json.NewEncoder(w).Encode(map[string]any{
-			"counts": map[string]int{"completed": 7, "failed": 0},
+			"counts": map[string]int{"completed": 7, "failed": f.failed},
 			"latest": map[string]any{"completed": map[string]int{"end_to_end_duration": f.ms, "state_size": 4096}},
 		}))
 	})
@@ -125,4 +126,11 @@ func (f *checkpointing) take(ms int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.ms = ms
+}
+
+// fail has that many checkpoints fail.
+func (f *checkpointing) fail(times int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.failed += times
 }
