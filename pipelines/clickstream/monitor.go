@@ -4,6 +4,8 @@ import (
 	"context"
 	"io"
 	"log/slog"
+	"os"
+	"runtime/debug"
 	"strings"
 
 	"github.com/prometheus/common/expfmt"
@@ -58,9 +60,15 @@ func (c *monitorCommand) Run(ctx context.Context, w io.Writer) error {
 		return err
 	}
 	slog.Info("watching", "topic", s.Topic, "group", s.Group, "table", s.Table, "at", served.URL(), "brokers", strings.Join(s.Kafka.Brokers, ","))
-	go frugal(ctx)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(monitorGC)
+	}
 	return served.run(ctx)
 }
+
+// monitorGC lets the heap grow by so many percent before it is collected: who watches makes little garbage, and is to be
+// small.
+const monitorGC = 20
 
 // once looks once, and prints the metrics of what is known by then.
 func once(ctx context.Context, w io.Writer, m *monitor.Monitor) error {

@@ -54,7 +54,10 @@ func (b *bench) allMetrics(ctx context.Context, events int64, file string) error
 	}
 	w.Off, w.On, w.Ratio, w.CPU = median(offs), median(ons), median(ratios), median(cpus)
 	_, _ = fmt.Fprintf(os.Stdout, "metrics: off %.2f M/s, on %.2f M/s, %.3f of the rate, %.3f of the processor time, %d scrapes\n", w.Off/1e6, w.On/1e6, w.Ratio, w.CPU, w.Scrapes)
-	return write(file, w)
+	if err := write(file, w); err != nil {
+		return err
+	}
+	return judge(os.Stdout, goal{what: "processor time of a run that is watched, to one that is not", got: w.CPU, want: 1.01})
 }
 
 // scraped runs the pipeline over the topic into a new table, and scrapes it meanwhile if it is to be watched.

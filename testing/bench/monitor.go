@@ -57,7 +57,12 @@ func (b *bench) allMonitor(ctx context.Context, long time.Duration, file string)
 	}
 	fmt.Printf("monitor, %d partitions and a table of %d files, for %.0f s: %.4f cores, %.1f MB resident, %.1f MB of them its own; at most %.1f MB, as it started (the bare program %.1f MB); a scrape takes %.0f ms for %d KB; lag %d of %d\n",
 		w.Partitions, w.Files, w.Seconds, w.CPU, mb(w.Memory), mb(w.Own), mb(w.Start), mb(w.Bare), 1000*w.Scrape, w.Told>>10, w.Lag, w.Expected)
-	return write(file, w)
+	if err := write(file, w); err != nil {
+		return err
+	}
+	return judge(os.Stdout, // what of the program's file is in memory is the kernel's to take back
+		goal{what: "MB of its own that the monitor takes", got: mb(w.Own), want: 50},
+		goal{what: "cores that it takes", got: w.CPU, want: 0.02})
 }
 
 func mb(bytes int64) float64 { return float64(bytes) / (1 << 20) }
