@@ -97,7 +97,7 @@ func TestTheMonitorTellsWhatARunDoes(t *testing.T) {
 		run(t, append([]string{"run", "--quiet", "--until", "latest"}, of...)...) // which writes what the table lacks
 		tells(t, outside,
 			"clickstream_clicks_counted_total"+labels+" 7", "clickstream_commits_total"+labels+" 1", "clickstream_commit_duration_seconds_count"+labels+" 1",
-			fmt.Sprintf(`clickstream_table_files{table="%s"} 1`, given(of, "--table")))
+			fmt.Sprintf(`clickstream_table_files{group="%s",table="%s",topic="%s"} 1`, given(of, "--group"), given(of, "--table"), given(of, "--topic")))
 		assert.Contains(t, fetchPage(t, outside+"/readyz"), "ready")
 		assert.Contains(t, run(t, append([]string{"monitor", "--quiet", "--once"}, where...)...), "clickstream_consumer_group_lag"+labels+" 0\n")
 		require.NoError(t, watching.Process.Signal(syscall.SIGINT))

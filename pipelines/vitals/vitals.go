@@ -109,7 +109,7 @@ func (v *Vitals) Lag() (int64, bool) {
 func (v *Vitals) Watermark() (time.Time, bool) {
 	var low time.Time
 	for _, p := range v.Partitions {
-		if !(p.Idle && p.Lag == 0) && !p.Watermark.IsZero() && (low.IsZero() || p.Watermark.Before(low)) {
+		if (!p.Idle || p.Lag > 0) && !p.Watermark.IsZero() && (low.IsZero() || p.Watermark.Before(low)) {
 			low = p.Watermark
 		}
 	}
