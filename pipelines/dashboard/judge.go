@@ -110,11 +110,11 @@ func down(p vitals.Part) problem {
 	if !ok {
 		what = p.Name
 	}
-	grade := bad
+	grade, runbook := bad, "source-down"
 	if p.Name == "dead_letters" || p.Name == "flink" {
-		grade = warn
+		grade, runbook = warn, "other-source-down"
 	}
-	return problem{ID: "part:" + p.Name, Grade: grade, Title: what + " does not answer", Detail: cut(p.Fault), Runbook: "source-down"}
+	return problem{ID: "part:" + p.Name, Grade: grade, Title: what + " does not answer", Detail: cut(p.Fault), Runbook: runbook}
 }
 
 // judged says how the pipeline stands to a target.
