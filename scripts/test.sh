@@ -153,7 +153,7 @@ if [ "$(go env CGO_ENABLED)" != 1 ] || ! command -v "$compiler" >/dev/null; then
 	race=()
 	skip "the race detector" "$compiler is not installed; install a C compiler (Debian: gcc)"
 fi
-step "test" tool gotestsum --format pkgname-and-test-fails --jsonfile "$work/tests.json" -- "${race[@]}" -timeout 15m "$@" || true
+step "test" tool gotestsum --format pkgname-and-test-fails --jsonfile "$work/tests.json" -- "${race[@]}" -timeout 25m "$@" || true
 
 for started in components runners; do
 	if [ -e "$work/$started/env" ]; then
