@@ -26,6 +26,10 @@
 # ten thousand files that both change.
 #
 #   scripts/bench.sh --monitor 1m [--json FILE]
+#
+# Or what it costs a run to serve metrics that are scraped each second.
+#
+#   scripts/bench.sh --metrics [--events N] [--runs N] [--json FILE]
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 case " $* " in *" --help "* | *" -h "*)
