@@ -17,15 +17,9 @@ import (
 // columns they write, and in which of them may be null.
 func (r *replay) readCheckpoint(data []byte) (err error) {
 	defer catch(&err)
-	if err := checkFooter(data); err != nil {
-		return err
-	}
-	file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	file, err := openCheckpoint(data)
 	if err != nil {
 		return err
-	}
-	if rows := file.NumRows(); rows < 0 || rows > 64*int64(len(data)) {
-		return fmt.Errorf("the Parquet file is damaged: %d rows in %d bytes", rows, len(data))
 	}
 	if len(r.files) == 0 {
 		r.files = make(map[string]*Add, file.NumRows()) // most rows are files
@@ -51,6 +45,21 @@ func (r *replay) readCheckpoint(data []byte) (err error) {
 		}
 	}
 	return nil
+}
+
+// openCheckpoint opens the file of a checkpoint, or of a part of one.
+func openCheckpoint(data []byte) (*parquet.File, error) {
+	if err := checkFooter(data); err != nil {
+		return nil, err
+	}
+	file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	if err != nil {
+		return nil, err
+	}
+	if rows := file.NumRows(); rows < 0 || rows > 64*int64(len(data)) {
+		return nil, fmt.Errorf("the Parquet file is damaged: %d rows in %d bytes", rows, len(data))
+	}
+	return file, nil
 }
 
 // readGroup reads a row group of a file that has that many rows.

@@ -1,7 +1,6 @@
 package delta
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -248,15 +247,9 @@ var followed = map[string]bool{"add.path": true, "add.partitionValues": true, "a
 // readFiles reads a part of a checkpoint, a group of rows after the other.
 func (f *Follower) readFiles(data []byte, step func(*Entry, bool) error) (err error) {
 	defer catch(&err)
-	if err := checkFooter(data); err != nil {
-		return err
-	}
-	file, err := parquet.OpenFile(bytes.NewReader(data), int64(len(data)), parquet.SkipPageIndex(true), parquet.SkipBloomFilters(true))
+	file, err := openCheckpoint(data)
 	if err != nil {
 		return err
-	}
-	if rows := file.NumRows(); rows < 0 || rows > 64*int64(len(data)) {
-		return fmt.Errorf("the Parquet file is damaged: %d rows in %d bytes", rows, len(data))
 	}
 	all := fieldsOf(file.Root())
 	about, fields := map[string][]*parquet.Column{}, map[string][]*parquet.Column{}

@@ -60,15 +60,8 @@ func (c *checks) profiles(flag, address string, l *Listen) {
 
 // listen checks how metrics are served.
 func (c *checks) listen(l *Listen) {
-	c.file("listen-tls-cert", l.TLSCert)
-	c.file("listen-tls-key", l.TLSKey)
+	c.certificate("listen-", l.TLSCert, l.TLSKey)
 	c.file("listen-token-file", l.TokenFile)
-	switch {
-	case l.TLSCert != "" && l.TLSKey == "":
-		c.add("--listen-tls-cert %s comes without its key; set --listen-tls-key", l.TLSCert)
-	case l.TLSKey != "" && l.TLSCert == "":
-		c.add("--listen-tls-key %s comes without its certificate; set --listen-tls-cert", l.TLSKey)
-	}
 }
 
 func (c *checks) flinkREST(rest string) {

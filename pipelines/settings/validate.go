@@ -148,6 +148,18 @@ func (c *checks) registry(format, registry string) {
 	}
 }
 
+// certificate checks a certificate and its key, which come together. Their flags begin so.
+func (c *checks) certificate(prefix, cert, key string) {
+	c.file(prefix+"tls-cert", cert)
+	c.file(prefix+"tls-key", key)
+	switch {
+	case cert != "" && key == "":
+		c.add("--%stls-cert %s comes without its key; set --%stls-key", prefix, cert, prefix)
+	case key != "" && cert == "":
+		c.add("--%stls-key %s comes without its certificate; set --%stls-cert", prefix, key, prefix)
+	}
+}
+
 func (c *checks) kafka(k Kafka) {
 	if len(k.Brokers) == 0 {
 		c.add("--brokers names no broker; write host:port, separated by commas")
@@ -156,14 +168,7 @@ func (c *checks) kafka(k Kafka) {
 		c.address("brokers", strings.TrimSpace(b), false)
 	}
 	c.file("tls-ca", k.TLSCA)
-	c.file("tls-cert", k.TLSCert)
-	c.file("tls-key", k.TLSKey)
-	switch {
-	case k.TLSCert != "" && k.TLSKey == "":
-		c.add("--tls-cert %s comes without its key; set --tls-key", k.TLSCert)
-	case k.TLSKey != "" && k.TLSCert == "":
-		c.add("--tls-key %s comes without its certificate; set --tls-cert", k.TLSKey)
-	}
+	c.certificate("", k.TLSCert, k.TLSKey)
 	c.file("sasl-password-file", k.SASLPasswordFile)
 	switch {
 	case k.SASLMechanism == "" && k.SASLUser != "":
