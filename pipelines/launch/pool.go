@@ -105,7 +105,7 @@ func (p *pool) work(ctx context.Context, w worker, req *fnpb.StartWorkerRequest)
 	if err != nil && !errors.Is(ctx.Err(), context.Canceled) {
 		slog.Debug("a worker ended", "worker", w.id, "error", err)
 	}
-	tracing.Settle()
+	tracing.Flush()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.workers[w]()

@@ -46,7 +46,7 @@ func Work(ctx context.Context, args []string) error {
 		return fmt.Errorf("worker %s: the pipeline's options: %w", id, err)
 	}
 	runtime.GlobalOptions.Import(options.Options)
-	defer tracing.Settle()
+	defer tracing.Flush()
 	err = harness.MainWithOptions(ctx,
 		cmp.Or(info.GetLoggingEndpoint().GetUrl(), given["logging_endpoint"]), cmp.Or(info.GetControlEndpoint().GetUrl(), given["control_endpoint"]),
 		harness.Options{StatusEndpoint: info.GetStatusEndpoint().GetUrl(), RunnerCapabilities: info.GetRunnerCapabilities()})

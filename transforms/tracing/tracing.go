@@ -82,14 +82,18 @@ func (c Config) end() error {
 	return nil
 }
 
-// Settle sends the last spans of all pipelines, as a worker ends: it is not told of the end of a pipeline. Spans may be
-// begun again after it.
-func Settle() {
+// Flush sends the spans that have ended, of all pipelines, as a worker ends: it is not told of the end of a pipeline, and
+// other workers of the process may be in the midst of their spans.
+func Flush() {
 	providers.Lock()
-	all := slices.Collect(maps.Keys(providers.of))
+	all := slices.Collect(maps.Values(providers.of))
 	providers.Unlock()
-	for _, c := range all {
-		_ = c.end() // it complains by itself
+	ctx, done := context.WithTimeout(context.Background(), flushing)
+	defer done()
+	for _, p := range all {
+		if err := p.ForceFlush(ctx); err != nil {
+			complaints.Handle(err)
+		}
 	}
 }
 

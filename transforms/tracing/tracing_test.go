@@ -86,15 +86,18 @@ func TestBundleThatOutlivesItsPipeline(t *testing.T) {
 	assert.Empty(t, collector.Named("late"))
 }
 
-// TestWorkerEnds while its pipeline goes on elsewhere, and another one begins in the same process.
+// TestWorkerEnds while its pipeline goes on: what has ended is sent at once, and what has not when it has.
 func TestWorkerEnds(t *testing.T) {
 	collector := otlptest.Start(t)
 	c := tracing.Config{Endpoint: collector.URL, Pipeline: t.Name()}
+	going := c.Begin(t.Context(), "of another worker")
 	for n := 1; n < 3; n++ {
 		c.Begin(t.Context(), "step").End(nil)
-		tracing.Settle()
+		tracing.Flush()
 		assert.Len(t, collector.Named("step"), n)
 	}
+	going.End(nil)
 	require.NoError(t, teardown.End(t.Name()))
+	assert.Len(t, collector.Named("of another worker"), 1)
 	goleak.VerifyNone(t, goleak.IgnoreCurrent())
 }
