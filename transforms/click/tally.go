@@ -1,5 +1,7 @@
 package click
 
+import "math/bits"
+
 // Tally is what a pipeline tells of itself, beside its counts: it travels with them, so that it is known wherever the
 // table is, on whatever runner. The zero value tells nothing.
 type Tally struct {
@@ -22,9 +24,19 @@ func (t Tally) Minus(o Tally) Tally {
 
 // Written is that so many clicks' records were written at about the same time.
 type Written struct {
-	Millis int64 // the broker timestamp, since the epoch, down to a multiple of WrittenStep
+	Millis int64 // see WrittenAt
 	Clicks int32
 }
 
-// WrittenStep is how exactly Written tells times, in milliseconds: a power of two, well below what anybody asks for.
-const WrittenStep = 64
+// writtenStep is how exactly times are told that are not long ago, in milliseconds: well below what anybody asks for.
+const writtenStep = 64
+
+// WrittenAt returns about when a record was written whose broker timestamp is at, in milliseconds since the epoch as now is:
+// less by up to 64 ms, or a 256th of the record's age. Those of a day are some thousands at most.
+func WrittenAt(at, now int64) int64 {
+	step := int64(writtenStep)
+	if age := now - at; age >= 256*writtenStep {
+		step = 1 << (bits.Len64(uint64(age)) - 9)
+	}
+	return at &^ (step - 1)
+}

@@ -1,9 +1,7 @@
 package count
 
 import (
-	"cmp"
 	"encoding/binary"
-	"slices"
 	"time"
 
 	"clickstream/transforms/click"
@@ -54,47 +52,31 @@ func (d *decoder) tally() (t click.Tally) {
 
 // seen is what the batches of a bundle tell beside their clicks.
 type seen struct {
-	written           []click.Written
-	gathered          int // of them, when they were last put together
+	written           map[int64]int64 // clicks, by when their records were written
 	skipped, deferred int64
 }
 
-// manyWritten is how many are noted before those of the same time are put together: records whose timestamps are in no
-// order are noted one by one.
-const manyWritten = 1 << 12
-
-func (s *seen) reset() { *s = seen{written: s.written[:0]} }
+func (s *seen) reset() {
+	if s.written == nil {
+		s.written = map[int64]int64{}
+	}
+	clear(s.written)
+	s.skipped, s.deferred = 0, 0
+}
 
 func (s *seen) note(b *click.Batch) {
-	s.written = append(s.written, b.Written...)
-	if len(s.written) > max(manyWritten, 2*s.gathered) {
-		s.gather()
+	for _, w := range b.Written {
+		s.written[w.Millis] += int64(w.Clicks)
 	}
 	s.skipped += b.Skipped
 	s.deferred += b.Deferred
 }
 
-// gather puts together what was written at the same time.
-func (s *seen) gather() {
-	slices.SortFunc(s.written, func(a, b click.Written) int { return cmp.Compare(a.Millis, b.Millis) })
-	n := 0
-	for _, w := range s.written[1:] {
-		if w.Millis == s.written[n].Millis {
-			s.written[n].Clicks += w.Clicks
-			continue
-		}
-		n++
-		s.written[n] = w
-	}
-	s.written = s.written[:n+1]
-	s.gathered = n + 1
-}
-
 // tally returns what the bundle has to tell when its counts leave, now.
 func (s *seen) tally(now time.Time) click.Tally {
 	t := click.Tally{Skipped: s.skipped, Deferred: s.deferred}
-	for _, w := range s.written {
-		t.Latency.Observe(now.Sub(time.UnixMilli(w.Millis)), int64(w.Clicks))
+	for millis, clicks := range s.written {
+		t.Latency.Observe(now.Sub(time.UnixMilli(millis)), clicks)
 	}
 	return t
 }

@@ -1,7 +1,6 @@
 package count
 
 import (
-	"math/rand/v2"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,18 +63,4 @@ func TestTallyGoesWithTheFirstWindow(t *testing.T) {
 		bundle(false, pages)
 		assert.Empty(t, told, "it was told")
 	})
-}
-
-// TestWhatWasWrittenInNoOrder notes records whose timestamps are all over a day, and holds no more than there are times.
-func TestWhatWasWrittenInNoOrder(t *testing.T) {
-	random, now := rand.New(rand.NewPCG(1, 2)), time.Now() //nolint:gosec // it is to be the same each time
-	var s seen
-	want := click.Durations{}
-	for range 300_000 {
-		ago := time.Duration(random.Int64N(1000)) * time.Minute
-		s.note(&click.Batch{Written: []click.Written{{Millis: now.Add(-ago).UnixMilli(), Clicks: 1}}})
-		want.Observe(now.Sub(time.UnixMilli(now.Add(-ago).UnixMilli())), 1)
-	}
-	assert.LessOrEqual(t, len(s.written), manyWritten+1)
-	assert.Equal(t, want, s.tally(now).Latency)
 }

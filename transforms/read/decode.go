@@ -66,7 +66,8 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		newest  = kafka.NoTime
 		oldest  = d.oldest(w)
 		skew    = d.settings.ClockSkew.Milliseconds()
-		written = now.UnixMilli()
+		fetched = now.UnixMilli()
+		written = fetched
 	)
 	if !c.Written.IsZero() {
 		written = c.Written.UnixMilli()
@@ -112,7 +113,7 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 		}
 		newest = max(newest, clicked.Timestamp)
 		if rec.Offset >= c.Consumed {
-			b.Written = wrote(b.Written, at)
+			b.Written = wrote(b.Written, click.WrittenAt(at, fetched))
 		}
 		if id := d.records.Schema(); id != 0 && (len(b.Schemas) == 0 || b.Schemas[len(b.Schemas)-1] != id) {
 			b.Schemas = append(b.Schemas, id)
@@ -126,10 +127,9 @@ func (d *Decoder) Chunk(ctx context.Context, topic string, c kafka.Chunk, now ti
 	return b, nil
 }
 
-// wrote adds a click whose record was written then, in milliseconds since the epoch. Records that follow each other were
-// mostly written at about the same time.
+// wrote adds a click whose record was written then. Records that follow each other were mostly written at about the same
+// time.
 func wrote(w []click.Written, millis int64) []click.Written {
-	millis &^= click.WrittenStep - 1
 	if n := len(w); n > 0 && w[n-1].Millis == millis {
 		w[n-1].Clicks++
 		return w

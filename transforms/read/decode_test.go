@@ -149,13 +149,13 @@ func TestChunkTellsWhenItsClicksWereWritten(t *testing.T) {
 	}
 	nonsense := written(4, 0)
 	nonsense.Value = []byte("nonsense")
-	at := noon.UnixMilli() &^ (click.WrittenStep - 1)
+	at := click.WrittenAt(noon.UnixMilli(), noon.UnixMilli())
 	for range 2 {
 		b, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Consumed: 1, Records: []*kgo.Record{
 			written(0, 0), written(1, 0), written(2, 0), written(3, time.Second), nonsense, written(5, 0),
 		}}, noon, watermark(kafka.NoTime), func(click.Reject) {})
 		require.NoError(t, err)
 		assert.Len(t, b.Pages, 5)
-		assert.Equal(t, []click.Written{{Millis: at, Clicks: 2}, {Millis: (noon.UnixMilli() + 1000) &^ (click.WrittenStep - 1), Clicks: 1}, {Millis: at, Clicks: 1}}, b.Written)
+		assert.Equal(t, []click.Written{{Millis: at, Clicks: 2}, {Millis: click.WrittenAt(noon.UnixMilli()+1000, noon.UnixMilli()), Clicks: 1}, {Millis: at, Clicks: 1}}, b.Written)
 	}
 }
