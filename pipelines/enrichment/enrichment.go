@@ -44,7 +44,5 @@ func Build(s beam.Scope, p Plan) {
 		return
 	}
 	enrich.Forward(s, p.Enrich, batches)
-	// The rejects are in the batches, and none comes here. But while a stage runs that has no output, Prism keeps a core
-	// busy with nothing (2.77, stage.Execute: it selects from a channel that is closed).
-	deadletter.Write(s, p.Enrich.DeadLetters, beam.Reshuffle(s, rejects))
+	launch.Outlet(s, p.Runner, rejects) // they are in the batches, and none comes here
 }

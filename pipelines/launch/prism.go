@@ -3,6 +3,7 @@ package launch
 import (
 	"context"
 	"fmt"
+	"reflect"
 	"sync"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
@@ -44,6 +45,25 @@ func (Prism) Run(ctx context.Context, name string, p *beam.Pipeline) error {
 		return fmt.Errorf("start the Prism runner: %w", err)
 	}
 	return submitHere(ctx, client, job{name: name, graph: p, experiments: []string{noSplits}})
+}
+
+// Outlet gives the stage that is to write to nothing, and never does, an output. Prism keeps a core busy from when the
+// outputs of a bundle have ended until the bundle has: for as long as it takes, where there are none (2.77, stage.Execute:
+// it selects from a channel that is closed). Other runners rest, and get no outlet.
+func Outlet(s beam.Scope, by Runner, nothing beam.PCollection) {
+	if by == Runner(Prism{}) {
+		beam.ParDo0(s.Scope("launch.Outlet"), &outletFn{}, beam.Reshuffle(s, nothing)) // which begins another stage
+	}
+}
+
+func init() { beam.RegisterType(reflect.TypeFor[outletFn]()) }
+
+// outletFn gets nothing.
+type outletFn struct{}
+
+// ProcessElement fails: what came was to go elsewhere.
+func (*outletFn) ProcessElement(x beam.X) error {
+	return fmt.Errorf("%v came where nothing is to come", x)
 }
 
 // noSplits keeps Prism from splitting bundles that are slow. Where one has several elements of a key, it forgets that the

@@ -39,3 +39,21 @@ func TestPrismSplitsNothing(t *testing.T) {
 	assert.Contains(t, experiments, "prism_disable_sdf_split")
 	assert.Contains(t, experiments, "beam_fn_api")
 }
+
+// TestOutletIsPrisms gives no other runner one, and fails if it is used.
+func TestOutletIsPrisms(t *testing.T) {
+	steps := func(by Runner) (*beam.Pipeline, int) {
+		p, s := beam.NewPipelineWithRoot()
+		Outlet(s, by, beam.Impulse(s))
+		edges, _, err := p.Build()
+		require.NoError(t, err)
+		return p, len(edges)
+	}
+	for _, by := range []Runner{JobServer{}, Dataflow{}, nil} {
+		_, n := steps(by)
+		assert.Equal(t, 1, n, "the impulse")
+	}
+	p, n := steps(Prism{})
+	assert.Equal(t, 3, n)
+	assert.ErrorContains(t, Prism{}.Run(t.Context(), "outlet", p), "came where nothing is to come")
+}

@@ -44,7 +44,7 @@ func Build(s beam.Scope, p Plan) error {
 	}
 	deadletter.Write(s, p.DeadLetters, rejects)
 	counts := count.PerPage(s, p.Count, clicks)
-	store.Windows(s, p.Store, counts)
+	launch.Outlet(s, p.Runner, store.Windows(s, p.Store, counts))
 	return nil
 }
 

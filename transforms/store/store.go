@@ -34,18 +34,20 @@ type Config struct {
 }
 
 func init() {
-	register.DoFn4x1[context.Context, beam.Window, int64, count.Counts, error](&ReplaceFn{})
+	register.DoFn5x1[context.Context, beam.Window, int64, count.Counts, func(int64), error](&ReplaceFn{})
+	register.Emitter1[int64]()
 	beam.RegisterType(reflect.TypeFor[ReplaceFn]())
 }
 
 // Windows makes each firing of a window the table's content of that window and shard. It takes a
-// PCollection<KV<int64, count.Counts>>, by shard, in fixed windows.
-func Windows(s beam.Scope, cfg Config, counts beam.PCollection) {
+// PCollection<KV<int64, count.Counts>>, by shard, in fixed windows. Nothing ever comes out of what it returns, for
+// launch.Outlet.
+func Windows(s beam.Scope, cfg Config, counts beam.PCollection) (nothing beam.PCollection) {
+	s = s.Scope("store.Windows")
 	if cfg.Whole {
-		wholeShards(s, cfg, counts)
-		return
+		return wholeShards(s, cfg, counts)
 	}
-	beam.ParDo0(s.Scope("store.Windows"), &ReplaceFn{Config: cfg}, counts)
+	return beam.ParDo(s, &ReplaceFn{Config: cfg}, counts)
 }
 
 // ReplaceFn gathers a bundle's windows and replaces them at once, in ascending order: what is stored of a shard
@@ -63,7 +65,7 @@ type key struct {
 }
 
 // StartBundle forgets the windows of a bundle that failed, and opens the table for the first one.
-func (f *ReplaceFn) StartBundle(ctx context.Context) error {
+func (f *ReplaceFn) StartBundle(ctx context.Context, _ func(int64)) error {
 	f.windows = map[key]table.Window{}
 	if f.table != nil {
 		return nil
@@ -79,7 +81,7 @@ func (f *ReplaceFn) StartBundle(ctx context.Context) error {
 // ProcessElement takes the counts of a window and shard. A bundle may bring several firings of one, in no order,
 // when the watermark jumps past its end and its expiry at once: each has all that those before it had, and the
 // largest is kept.
-func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64, c count.Counts) error {
+func (f *ReplaceFn) ProcessElement(_ context.Context, w beam.Window, shard int64, c count.Counts, _ func(int64)) error {
 	in, err := fixed(w)
 	if err != nil {
 		return err
@@ -129,7 +131,7 @@ func Settle() {
 }
 
 // FinishBundle replaces the bundle's windows. One that the table holds with more events stays, and a line says so.
-func (f *ReplaceFn) FinishBundle(ctx context.Context) error {
+func (f *ReplaceFn) FinishBundle(ctx context.Context, _ func(int64)) error {
 	if len(f.windows) == 0 {
 		return nil
 	}

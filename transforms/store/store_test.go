@@ -34,13 +34,13 @@ func TestBundleKeepsTheLargestFiring(t *testing.T) {
 			}}}
 			t.Cleanup(func() { require.NoError(t, teardown.End(t.Name())) })
 			bundle := func(firings ...firing) {
-				require.NoError(t, f.StartBundle(t.Context()))
+				require.NoError(t, f.StartBundle(t.Context(), nil))
 				for _, x := range firings {
 					start := mtime.FromTime(noon.Add(x.after))
 					w := window.IntervalWindow{Start: start, End: start.Add(time.Minute)}
-					require.NoError(t, f.ProcessElement(t.Context(), w, 0, count.Counts{Pages: []string{"/"}, Views: []int64{x.views}, Events: x.views}))
+					require.NoError(t, f.ProcessElement(t.Context(), w, 0, count.Counts{Pages: []string{"/"}, Views: []int64{x.views}, Events: x.views}, nil))
 				}
-				require.NoError(t, f.FinishBundle(t.Context()))
+				require.NoError(t, f.FinishBundle(t.Context(), nil))
 			}
 			bundle(firing{time.Minute, 2}, firing{0, 5}, firing{0, 3}, firing{0, 5})
 			bundle()
@@ -66,7 +66,7 @@ type firing struct {
 
 func TestCountsMustBeInFixedWindows(t *testing.T) {
 	f := &ReplaceFn{}
-	assert.ErrorContains(t, f.ProcessElement(t.Context(), window.GlobalWindow{}, 0, count.Counts{}), "fixed windows are wanted")
+	assert.ErrorContains(t, f.ProcessElement(t.Context(), window.GlobalWindow{}, 0, count.Counts{}, nil), "fixed windows are wanted")
 }
 
 // TestTallyIsTheTablesOnce fires a window twice, with all that it has each time: the log tells of what is new.
@@ -76,11 +76,11 @@ func TestTallyIsTheTablesOnce(t *testing.T) {
 	}}}
 	t.Cleanup(func() { require.NoError(t, teardown.End(t.Name())) })
 	told := func(views, skipped int64) string {
-		require.NoError(t, f.StartBundle(t.Context()))
+		require.NoError(t, f.StartBundle(t.Context(), nil))
 		start := mtime.FromTime(noon)
 		w := window.IntervalWindow{Start: start, End: start.Add(time.Minute)}
-		require.NoError(t, f.ProcessElement(t.Context(), w, 0, count.Counts{Pages: []string{"/"}, Views: []int64{views}, Events: views, Tally: click.Tally{Skipped: skipped}}))
-		require.NoError(t, f.FinishBundle(t.Context()))
+		require.NoError(t, f.ProcessElement(t.Context(), w, 0, count.Counts{Pages: []string{"/"}, Views: []int64{views}, Events: views, Tally: click.Tally{Skipped: skipped}}, nil))
+		require.NoError(t, f.FinishBundle(t.Context(), nil))
 		store, err := objects.Open(t.Context(), f.Config.Table.Path)
 		require.NoError(t, err)
 		log, err := delta.Open(t.Context(), store, delta.Options{})

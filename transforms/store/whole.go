@@ -17,7 +17,7 @@ import (
 func init() {
 	beam.RegisterCoder(reflect.TypeFor[Firing](), encodeFiring, decodeFiring)
 	register.DoFn3x3[beam.Window, int64, count.Counts, int64, Firing, error](&firingFn{})
-	register.DoFn3x1[context.Context, int64, func(*Firing) bool, error](&ReplaceWholeFn{})
+	register.DoFn4x1[context.Context, int64, func(*Firing) bool, func(int64), error](&ReplaceWholeFn{})
 	register.Iter1[Firing]()
 }
 
@@ -25,11 +25,10 @@ func init() {
 // batch translation does: all of a shard are gathered first, and replaced at once. Were one in the table before older
 // ones of its shard, a run that starts then would take those for final. It takes as much memory as the rows of a
 // shard, and only a bounded run ends its gathering.
-func wholeShards(s beam.Scope, cfg Config, counts beam.PCollection) {
-	s = s.Scope("store.Windows")
+func wholeShards(s beam.Scope, cfg Config, counts beam.PCollection) (nothing beam.PCollection) {
 	firings := beam.ParDo(s, &firingFn{}, counts)
 	shards := beam.GroupByKey(s, beam.WindowInto(s, window.NewGlobalWindows(), firings))
-	beam.ParDo0(s, &ReplaceWholeFn{ReplaceFn{Config: cfg}}, shards)
+	return beam.ParDo(s, &ReplaceWholeFn{ReplaceFn{Config: cfg}}, shards)
 }
 
 // Firing is the counts of a window, whose shard is known. Its times are in milliseconds since the epoch.
@@ -74,11 +73,11 @@ func (firingFn) ProcessElement(w beam.Window, shard int64, c count.Counts) (int6
 type ReplaceWholeFn struct{ ReplaceFn }
 
 // ProcessElement takes all windows of a shard.
-func (f *ReplaceWholeFn) ProcessElement(ctx context.Context, shard int64, firings func(*Firing) bool) error {
+func (f *ReplaceWholeFn) ProcessElement(ctx context.Context, shard int64, firings func(*Firing) bool, out func(int64)) error {
 	var x Firing
 	for firings(&x) {
 		w := window.IntervalWindow{Start: mtime.FromMilliseconds(x.Start), End: mtime.FromMilliseconds(x.End)}
-		if err := f.ReplaceFn.ProcessElement(ctx, w, shard, x.Counts); err != nil {
+		if err := f.ReplaceFn.ProcessElement(ctx, w, shard, x.Counts, out); err != nil {
 			return err
 		}
 	}
