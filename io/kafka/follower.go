@@ -106,7 +106,7 @@ func OpenFollowerClient(s ReaderSettings, a Assignment) (*FollowerClient, error)
 		return nil, err
 	}
 	return &FollowerClient{
-		watch:  watch{settings: s, assignment: a, id: a.TopicID, admin: kadm.NewClient(client)},
+		watch:  watch{settings: s, assignment: a, id: a.TopicID, admin: kadm.NewClient(client), closed: client.Context().Done()},
 		client: client,
 		looked: map[int]time.Time{},
 		sights: map[int]sighted{},

@@ -98,7 +98,7 @@ func OpenReader(s ReaderSettings, a Assignment, next []int64, reported int64) (*
 	if err != nil {
 		return nil, err
 	}
-	r.client, r.admin = client, kadm.NewClient(client)
+	r.client, r.admin, r.closed = client, kadm.NewClient(client), client.Context().Done()
 	return r, nil
 }
 

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kgo"
 
 	"clickstream/io/crashpoint"
 )
@@ -22,6 +21,7 @@ type watch struct {
 	settings   ReaderSettings
 	assignment Assignment
 	admin      *kadm.Client
+	closed     <-chan struct{} // as the client is
 	id         string // the topic's, once it is known
 	checked    time.Time
 	missing    time.Time // since when the topic is not there; zero if it is
@@ -137,7 +137,12 @@ func (w *watch) commitOffsets(next []int64, at *Watermark) {
 		if err == nil {
 			err = commitOffsets(ctx, w.admin, w.settings.Group, offsets)
 		}
-		if err != nil && !errors.Is(err, kgo.ErrClientClosed) {
+		select {
+		case <-w.closed: // with the commit under way: whoever reads on tells the group
+			return
+		default:
+		}
+		if err != nil {
 			level := slog.LevelDebug
 			if w.complaints.due("commit") {
 				level = slog.LevelWarn
