@@ -22,7 +22,7 @@ type watch struct {
 	assignment Assignment
 	admin      *kadm.Client
 	closed     <-chan struct{} // as the client is
-	id         string // the topic's, once it is known
+	id         string          // the topic's, once it is known
 	checked    time.Time
 	missing    time.Time // since when the topic is not there; zero if it is
 	doubtful   bool      // a broker does not know the topic's id

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/klauspost/compress/zstd"
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
@@ -57,6 +58,10 @@ func (l Limits) largest() int32 {
 	return most
 }
 
+// Compression is how records are compressed: the default level takes 3% less room, and a fifth more of the time of who
+// writes all that it reads.
+var Compression = kgo.ZstdCompression().WithLevel(int(zstd.SpeedFastest))
+
 func openWriter(c Connection, topic string, limits Limits, extra ...kgo.Opt) (*Writer, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	w := &Writer{connection: c, topic: topic, health: &health{}, stop: stop}
@@ -65,7 +70,7 @@ func openWriter(c Connection, topic string, limits Limits, extra ...kgo.Opt) (*W
 		kgo.WithHooks(w.health),
 		kgo.DefaultProduceTopic(topic),
 		kgo.RecordRetries(c.recordRetries()),
-		kgo.ProducerBatchCompression(kgo.ZstdCompression(), kgo.NoCompression()),
+		kgo.ProducerBatchCompression(Compression, kgo.NoCompression()),
 		kgo.ProducerBatchMaxBytesFn(limits.of),
 		kgo.BrokerMaxWriteBytes(max(2*limits.largest(), 100<<20)),
 	}
