@@ -20,6 +20,8 @@ import (
 type Collector struct {
 	URL string
 
+	server *httptest.Server
+
 	mu    sync.Mutex
 	spans []*tracepb.Span
 }
@@ -28,7 +30,7 @@ type Collector struct {
 func Start(t *testing.T) *Collector {
 	t.Helper()
 	c := &Collector{}
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
+	c.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, req *http.Request) {
 		assert.Equal(t, "/v1/traces", req.URL.Path)
 		body := io.Reader(req.Body)
 		if req.Header.Get("Content-Encoding") == "gzip" {
@@ -51,10 +53,13 @@ func Start(t *testing.T) *Collector {
 		}
 		w.Header().Set("Content-Type", "application/x-protobuf")
 	}))
-	t.Cleanup(server.Close)
-	c.URL = server.URL
+	t.Cleanup(c.Close)
+	c.URL = c.server.URL
 	return c
 }
+
+// Close ends the collector.
+func (c *Collector) Close() { c.server.Close() }
 
 // Named returns the spans of a name that have come so far.
 func (c *Collector) Named(name string) []*tracepb.Span {

@@ -90,11 +90,15 @@ func Flush() {
 	providers.Unlock()
 	ctx, done := context.WithTimeout(context.Background(), flushing)
 	defer done()
+	var sent sync.WaitGroup
 	for _, p := range all {
-		if err := p.ForceFlush(ctx); err != nil {
-			complaints.Handle(err)
-		}
+		sent.Go(func() {
+			if err := p.ForceFlush(ctx); err != nil {
+				complaints.Handle(err)
+			}
+		})
 	}
+	sent.Wait()
 }
 
 // complaint says now and then that spans are lost: each batch that is, would.

@@ -21,6 +21,7 @@ import (
 
 func TestSpansAreSentAtTheEnd(t *testing.T) {
 	collector := otlptest.Start(t)
+	before := goleak.IgnoreCurrent()
 	c := tracing.Config{Endpoint: collector.URL, Pipeline: t.Name()}
 	for _, err := range []error{nil, errors.New("the disk is full")} {
 		span := c.Begin(t.Context(), "step")
@@ -38,7 +39,8 @@ func TestSpansAreSentAtTheEnd(t *testing.T) {
 	assert.Equal(t, tracepb.Status_STATUS_CODE_UNSET, spans[0].GetStatus().GetCode())
 	assert.Equal(t, tracepb.Status_STATUS_CODE_ERROR, spans[1].GetStatus().GetCode())
 	assert.Equal(t, "the disk is full", spans[1].GetStatus().GetMessage())
-	goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	collector.Close()
+	goleak.VerifyNone(t, before)
 }
 
 func TestNobodyIsToldWithoutAnEndpoint(t *testing.T) {
@@ -89,6 +91,7 @@ func TestBundleThatOutlivesItsPipeline(t *testing.T) {
 // TestWorkerEnds while its pipeline goes on: what has ended is sent at once, and what has not when it has.
 func TestWorkerEnds(t *testing.T) {
 	collector := otlptest.Start(t)
+	before := goleak.IgnoreCurrent()
 	c := tracing.Config{Endpoint: collector.URL, Pipeline: t.Name()}
 	going := c.Begin(t.Context(), "of another worker")
 	for n := 1; n < 3; n++ {
@@ -99,5 +102,6 @@ func TestWorkerEnds(t *testing.T) {
 	going.End(nil)
 	require.NoError(t, teardown.End(t.Name()))
 	assert.Len(t, collector.Named("of another worker"), 1)
-	goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	collector.Close()
+	goleak.VerifyNone(t, before)
 }
