@@ -21,7 +21,7 @@ type watch struct {
 	settings   ReaderSettings
 	assignment Assignment
 	admin      *kadm.Client
-	closed     <-chan struct{} // as the client is
+	closed     <-chan struct{} // when the client is
 	id         string          // the topic's, once it is known
 	checked    time.Time
 	missing    time.Time // since when the topic is not there; zero if it is
@@ -138,7 +138,7 @@ func (w *watch) commitOffsets(next []int64, at *Watermark) {
 			err = commitOffsets(ctx, w.admin, w.settings.Group, offsets)
 		}
 		select {
-		case <-w.closed: // with the commit under way: whoever reads on tells the group
+		case <-w.closed: // with the commit under way, for which a later one makes up
 			return
 		default:
 		}

@@ -38,11 +38,10 @@ func Build(s beam.Scope, p Plan) {
 	assignments := p.Extent.Divide(p.Pipeline, p.Readers)
 	readers := beam.Reshuffle(s, beam.CreateList(s, assignments))
 	batches, rejects := read.Clicks(s, p.Read, readers)
+	launch.Outlet(s, p.Runner, deadletter.Write(s, p.Enrich.DeadLetters, rejects))
 	if p.Sessions {
 		enrich.Sessions(s, p.Enrich, batches)
-		deadletter.Write(s, p.Enrich.DeadLetters, rejects)
 		return
 	}
-	enrich.Forward(s, p.Enrich, batches)
-	launch.Outlet(s, p.Runner, rejects) // they are in the batches, and none comes here
+	launch.Outlet(s, p.Runner, enrich.Forward(s, p.Enrich, batches))
 }

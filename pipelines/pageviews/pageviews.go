@@ -42,7 +42,7 @@ func Build(s beam.Scope, p Plan) error {
 	if err != nil {
 		return err
 	}
-	deadletter.Write(s, p.DeadLetters, rejects)
+	launch.Outlet(s, p.Runner, deadletter.Write(s, p.DeadLetters, rejects))
 	counts := count.PerPage(s, p.Count, clicks)
 	launch.Outlet(s, p.Runner, store.Windows(s, p.Store, counts))
 	return nil

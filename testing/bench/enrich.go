@@ -118,7 +118,7 @@ func (b *bench) filled(ctx context.Context, want int64, name string, fill func(n
 
 // copyTopic is the bare loop that fetches a topic to its end, and produces each record's bytes to another one.
 func copyTopic(ctx context.Context, c kafka.Connection, from, to string) (int64, error) {
-	client, err := c.Client(kgo.DefaultProduceTopic(to), kgo.ProducerBatchCompression(kafka.Compression))
+	client, err := c.Client(kgo.DefaultProduceTopic(to), kgo.ProducerBatchCompression(kafka.Compression()))
 	if err != nil {
 		return 0, err
 	}

@@ -40,9 +40,9 @@ func Run(t *testing.T, s *Script) {
 	batches := beam.ParDo(scope, &playFn{Story: t.Name()}, beam.Impulse(scope))
 	counts := count.PerPage(scope, count.Config{Window: s.Window, AllowedLateness: s.Lateness, Shards: s.Shards}, batches)
 	beam.ParDo0(scope, &fireFn{Story: t.Name()}, counts)
-	store.Windows(scope, store.Config{Pipeline: t.Name(), Table: table.Settings{
+	launch.Outlet(scope, launch.Prism{}, store.Windows(scope, store.Config{Pipeline: t.Name(), Table: table.Settings{
 		Path: dir, Format: table.Parquet, Topic: topic, Window: s.Window, Shards: s.Shards, Version: "test",
-	}}, counts)
+	}}, counts))
 	require.NoError(t, launch.Prism{}.Run(t.Context(), "event-time", p))
 
 	for _, fault := range story.faults {

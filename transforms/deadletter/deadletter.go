@@ -27,13 +27,14 @@ type Config struct {
 }
 
 func init() {
-	register.DoFn2x1[context.Context, click.Reject, error](&WriteFn{})
+	register.DoFn3x1[context.Context, click.Reject, func(int64), error](&WriteFn{})
+	register.Emitter1[int64]()
 }
 
 // Write writes a PCollection<click.Reject> to the dead letter topic, each at least once: a bundle whose dead
-// letters did not arrive fails.
-func Write(s beam.Scope, cfg Config, rejects beam.PCollection) {
-	beam.ParDo0(s.Scope("deadletter.Write"), &WriteFn{Config: cfg}, rejects)
+// letters did not arrive fails. Nothing ever comes out of what it returns, for launch.Outlet.
+func Write(s beam.Scope, cfg Config, rejects beam.PCollection) (nothing beam.PCollection) {
+	return beam.ParDo(s.Scope("deadletter.Write"), &WriteFn{Config: cfg}, rejects)
 }
 
 // WriteFn writes dead letters, and waits for them as the bundle ends.
@@ -48,7 +49,7 @@ type WriteFn struct {
 const linger = 100 * time.Millisecond
 
 // ProcessElement sends a dead letter on its way.
-func (f *WriteFn) ProcessElement(ctx context.Context, x click.Reject) error {
+func (f *WriteFn) ProcessElement(ctx context.Context, x click.Reject, _ func(int64)) error {
 	if f.writer == nil { // most bundles have none, and need no connection
 		w, err := kafka.OpenWriter(f.Config.Connection, f.Config.Topic, f.Config.MaxBytes, kgo.ProducerLinger(linger))
 		if err != nil {
@@ -64,7 +65,7 @@ func (f *WriteFn) ProcessElement(ctx context.Context, x click.Reject) error {
 }
 
 // FinishBundle waits until the bundle's dead letters have arrived.
-func (f *WriteFn) FinishBundle(ctx context.Context) error {
+func (f *WriteFn) FinishBundle(ctx context.Context, _ func(int64)) error {
 	if f.writer == nil {
 		return nil
 	}

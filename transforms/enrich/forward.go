@@ -39,14 +39,16 @@ type Config struct {
 }
 
 func init() {
-	register.DoFn2x1[context.Context, click.Batch, error](&ForwardFn{})
+	register.DoFn3x1[context.Context, click.Batch, func(int64), error](&ForwardFn{})
+	register.Emitter1[int64]()
 }
 
 // Forward writes the clicks of a PCollection<click.Batch> to the enriched topic and the batches' rejects to the dead letter
 // topic, each once: they and how far the group has come are committed together, once a second and as a bundle ends. What
-// lies before that is not written again, whatever the runner does.
-func Forward(s beam.Scope, cfg Config, batches beam.PCollection) {
-	beam.ParDo0(s.Scope("enrich.Forward"), &ForwardFn{Config: cfg}, batches)
+// lies before that is not written again, whatever the runner does. Nothing ever comes out of what it returns, for
+// launch.Outlet.
+func Forward(s beam.Scope, cfg Config, batches beam.PCollection) (nothing beam.PCollection) {
+	return beam.ParDo(s.Scope("enrich.Forward"), &ForwardFn{Config: cfg}, batches)
 }
 
 // TransactionalID returns the id of the producer for the reader whose first partition is given.
@@ -79,10 +81,10 @@ func (f *ForwardFn) Setup() (err error) {
 }
 
 // StartBundle forgets what a bundle that failed has left.
-func (f *ForwardFn) StartBundle(context.Context) { f.writers = map[int32]*forwarder{} }
+func (f *ForwardFn) StartBundle(context.Context, func(int64)) { f.writers = map[int32]*forwarder{} }
 
 // ProcessElement sends a batch on its way.
-func (f *ForwardFn) ProcessElement(ctx context.Context, b click.Batch) error {
+func (f *ForwardFn) ProcessElement(ctx context.Context, b click.Batch, _ func(int64)) error {
 	w := f.writers[b.Reader]
 	if w == nil {
 		var err error
@@ -101,7 +103,7 @@ func (f *ForwardFn) ProcessElement(ctx context.Context, b click.Batch) error {
 }
 
 // FinishBundle commits what is not committed.
-func (f *ForwardFn) FinishBundle(ctx context.Context) error {
+func (f *ForwardFn) FinishBundle(ctx context.Context, _ func(int64)) error {
 	for _, w := range f.writers {
 		if err := w.commit(ctx); err != nil {
 			return err

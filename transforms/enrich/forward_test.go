@@ -67,13 +67,13 @@ func (d *desk) step() *ForwardFn {
 
 // bundle gives batches to a step.
 func (d *desk) bundle(f *ForwardFn, batches ...click.Batch) error {
-	f.StartBundle(d.Context())
+	f.StartBundle(d.Context(), nil)
 	for _, b := range batches {
-		if err := f.ProcessElement(d.Context(), b); err != nil {
+		if err := f.ProcessElement(d.Context(), b, nil); err != nil {
 			return err
 		}
 	}
-	return f.FinishBundle(d.Context())
+	return f.FinishBundle(d.Context(), nil)
 }
 
 // group returns how far the group is, once no transaction is open that might move it.
@@ -140,9 +140,9 @@ func TestForward(t *testing.T) {
 		assert.ElementsMatch(t, []string{"0:2", "0:5", "1:0"}, rejects)
 		assert.Equal(t, map[int32]int64{0: 6, 1: 2}, d.group())
 
-		f.StartBundle(t.Context())
-		require.NoError(t, f.ProcessElement(t.Context(), batchOf(0, 6, "crc")))
-		require.NoError(t, f.ProcessElement(t.Context(), batchOf(1, 2, "crc"))) // it fails here
+		f.StartBundle(t.Context(), nil)
+		require.NoError(t, f.ProcessElement(t.Context(), batchOf(0, 6, "crc"), nil))
+		require.NoError(t, f.ProcessElement(t.Context(), batchOf(1, 2, "crc"), nil)) // it fails here
 		require.NoError(t, d.bundle(f, batchOf(0, 6, "cr"), batchOf(1, 2, "c")))
 		clicks, rejects = d.written()
 		assert.ElementsMatch(t, []string{"0:0", "0:1", "0:3", "0:4", "0:6", "1:1", "1:2"}, clicks)
@@ -195,10 +195,10 @@ func TestForwardTakenOver(t *testing.T) {
 		takenOver(d.bundle(old, batchOf(0, 1, "cr"))) // which opens another producer
 
 		within := d.step()
-		within.StartBundle(t.Context())
-		require.NoError(t, within.ProcessElement(t.Context(), batchOf(0, 1, "c")))
+		within.StartBundle(t.Context(), nil)
+		require.NoError(t, within.ProcessElement(t.Context(), batchOf(0, 1, "c"), nil))
 		fence()
-		takenOver(within.FinishBundle(t.Context()))
+		takenOver(within.FinishBundle(t.Context(), nil))
 
 		require.NoError(t, d.bundle(d.step(), batchOf(0, 1, "cr")))
 		clicks, rejects := d.written()

@@ -149,13 +149,17 @@ func TestChunkTellsWhenItsClicksWereWritten(t *testing.T) {
 	}
 	nonsense := written(4, 0)
 	nonsense.Value = []byte("nonsense")
-	at := click.WrittenAt(noon.UnixMilli(), noon.UnixMilli())
+	fetched := noon.Add(time.Hour)
+	at := func(after time.Duration) int64 {
+		return click.WrittenAt(noon.Add(after).UnixMilli(), fetched.UnixMilli())
+	}
+	require.NotEqual(t, at(0), click.WrittenAt(noon.UnixMilli(), noon.UnixMilli()), "it is told less exactly by now")
 	for range 2 {
-		b, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Consumed: 1, Records: []*kgo.Record{
-			written(0, 0), written(1, 0), written(2, 0), written(3, time.Second), nonsense, written(5, 0),
-		}}, noon, watermark(kafka.NoTime), func(click.Reject) {})
+		b, err := d.Chunk(t.Context(), "clicks", kafka.Chunk{Consumed: 1, Written: noon.Add(time.Minute), Records: []*kgo.Record{
+			written(0, 0), written(1, 0), written(2, 0), written(3, 30*time.Second), nonsense, written(5, 0),
+		}}, fetched, watermark(kafka.NoTime), func(click.Reject) {})
 		require.NoError(t, err)
 		assert.Len(t, b.Pages, 5)
-		assert.Equal(t, []click.Written{{Millis: at, Clicks: 2}, {Millis: click.WrittenAt(noon.UnixMilli()+1000, noon.UnixMilli()), Clicks: 1}, {Millis: at, Clicks: 1}}, b.Written)
+		assert.Equal(t, []click.Written{{Millis: at(0), Clicks: 2}, {Millis: at(30 * time.Second), Clicks: 1}, {Millis: at(0), Clicks: 1}}, b.Written)
 	}
 }
