@@ -95,12 +95,14 @@ var commandsPermitted = map[string]permitted{
 // TestPermissions runs each command with what the README says that it needs, which is enough, and without each of it, or
 // with less, which is told.
 func TestPermissions(t *testing.T) {
+	t.Parallel()
 	needs := permissionsOf(t)
 	for name := range commandsPermitted {
 		require.NotEmpty(t, needs[name], "the README does not say what %s needs", name)
 	}
 	require.Len(t, needs, len(commandsPermitted))
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
+		t.Parallel() // each waits for its broker most of the time
 		c = c.SASL(t)
 		for name, command := range commandsPermitted {
 			t.Run(name+"/with all", func(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -28,6 +29,7 @@ var fence = regexp.MustCompile("(?ms)^```(sh|python)\n(.*?)^```$")
 // it changes: ports that may be taken, and how long the benchmark, and what has no end, go on. It does not run test.sh,
 // which runs it.
 func TestREADME(t *testing.T) {
+	t.Parallel()
 	kafkatest.FindReal(t) // what that needs, the commands need
 	python := kafkatest.Named(t, "CLICKSTREAM_TEST_PYTHON", "scripts/components/python makes such an interpreter")
 	text, err := os.ReadFile(filepath.Join(root, "README.md"))
@@ -105,11 +107,14 @@ func copyRepository(t *testing.T) string {
 	return dir
 }
 
-// freePort returns a port that nobody listens at.
+// freePort returns a port that nobody listens at, and below those that connections are given, which come and go.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	return strconv.Itoa(l.Addr().(*net.TCPAddr).Port)
+	for {
+		port := strconv.Itoa(20_000 + rand.IntN(12_000)) //nolint:gosec // it is no secret
+		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
+			require.NoError(t, l.Close())
+			return port
+		}
+	}
 }
