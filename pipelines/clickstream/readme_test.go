@@ -4,13 +4,10 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"math/rand/v2"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -38,7 +35,7 @@ func TestREADME(t *testing.T) {
 	require.NotEmpty(t, blocks)
 
 	dir := copyRepository(t)
-	kafka, registry, flink, rest, workers, expansion, monitor := freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t), freePort(t)
+	kafka, registry, flink, rest, workers, expansion, monitor := kafkatest.FreePort(t), kafkatest.FreePort(t), kafkatest.FreePort(t), kafkatest.FreePort(t), kafkatest.FreePort(t), kafkatest.FreePort(t), kafkatest.FreePort(t)
 	change := strings.NewReplacer(
 		"./scripts/test.sh", "test -x scripts/test.sh",
 		"clickstream demo", "clickstream demo --for 8s",
@@ -105,16 +102,4 @@ func copyRepository(t *testing.T) string {
 		require.NoError(t, os.WriteFile(to, content, info.Mode().Perm()))
 	}
 	return dir
-}
-
-// freePort returns a port that nobody listens at, and below those that connections are given, which come and go.
-func freePort(t *testing.T) string {
-	t.Helper()
-	for {
-		port := strconv.Itoa(20_000 + rand.IntN(12_000)) //nolint:gosec // it is no secret
-		if l, err := net.Listen("tcp", "127.0.0.1:"+port); err == nil {
-			require.NoError(t, l.Close())
-			return port
-		}
-	}
 }

@@ -145,7 +145,7 @@ func setUp(t *testing.T) *scene {
 	t.Helper()
 	c := kafkatest.StartEmbedded(t)
 	s := &scene{
-		T: t, Cluster: c, topic: "clicks", group: "counter", table: filepath.Join(t.TempDir(), "views"), monitorAt: freePort(t),
+		T: t, Cluster: c, topic: "clicks", group: "counter", table: filepath.Join(t.TempDir(), "views"), monitorAt: "127.0.0.1:" + kafkatest.FreePort(t),
 		clickstream: filepath.Join(t.TempDir(), "clickstream"), flink: startFlink(t),
 		pages: receive[event](t, 202, `{"status": "success"}`), chats: receive[message](t, 200, "ok"),
 	}

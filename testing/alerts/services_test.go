@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -89,15 +88,6 @@ func (s *service) runs() bool {
 	}
 }
 
-// freePort returns a port of 127.0.0.1 that nobody listens at.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	return l.Addr().String()
-}
-
 // prometheus is a real one, with a real Alertmanager.
 type prometheus struct {
 	*testing.T
@@ -109,7 +99,7 @@ func startPrometheus(t *testing.T, monitor string, pages *received[event], chats
 	t.Helper()
 	const how = "scripts/components/monitoring prometheus prints the lines that set it"
 	program, manager := kafkatest.Named(t, "CLICKSTREAM_TEST_PROMETHEUS", how), kafkatest.Named(t, "CLICKSTREAM_TEST_ALERTMANAGER", how)
-	dir, at, managerAt := t.TempDir(), freePort(t), freePort(t)
+	dir, at, managerAt := t.TempDir(), "127.0.0.1:"+kafkatest.FreePort(t), "127.0.0.1:"+kafkatest.FreePort(t)
 	write := func(name string, text []byte) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o600))
 	}

@@ -38,7 +38,7 @@ func TestEnrichOnFlink(t *testing.T) {
 				ends.Each(func(o kadm.ListedOffset) { n += o.Offset })
 				return n
 			}
-			port := freePort(t)
+			port := kafkatest.FreePort(t)
 			r := runner{
 				name: "flink", flag: "flink", endpoint: os.Getenv(flinkVar), rest: rest, environment: "external", config: "localhost:" + port,
 				more: []string{"--readers", "2", "--parallelism", "2"},

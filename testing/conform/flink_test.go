@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -57,7 +56,7 @@ func TestFlinkCluster(t *testing.T) {
 		})
 		t.Run("a worker is lost", func(t *testing.T) {
 			t.Parallel()
-			port := freePort(t)
+			port := kafkatest.FreePort(t)
 			r := flags("external", "--readers", "2", "--parallelism", "2", "--environment-config", "localhost:"+port)
 			c := newStream(t, s, r)
 			workers := pool(c.ctx, t, s, port)
@@ -325,14 +324,4 @@ func taskManager(t *testing.T, dir, id string) int {
 	}
 	require.Fail(t, "no TaskManager's log names "+id)
 	return 0
-}
-
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer func() { require.NoError(t, l.Close()) }()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	require.NoError(t, err)
-	return port
 }

@@ -29,7 +29,7 @@ func TestKafkaIOOnFlink(t *testing.T) {
 
 	t.Run("a worker is lost", func(t *testing.T) {
 		t.Parallel()
-		port := freePort(t)
+		port := kafkatest.FreePort(t)
 		r := kafkaioOnFlink(t, "--environment-config", "localhost:"+port)
 		r.environment = "external"
 		c := newStream(t, s, r)

@@ -69,7 +69,9 @@ type PartialFn struct {
 }
 
 // Setup makes the counters.
-func (f *PartialFn) Setup() { f.partial = NewPartial(f.SizeMillis, f.Shards, f.Once, f.Users) }
+func (f *PartialFn) Setup() {
+	f.partial, f.seen.written = NewPartial(f.SizeMillis, f.Shards, f.Once, f.Users), map[int64]int64{}
+}
 
 // StartBundle forgets what a bundle that failed has counted.
 func (f *PartialFn) StartBundle(func(beam.EventTime, int64, Counts)) {

@@ -57,9 +57,6 @@ type seen struct {
 }
 
 func (s *seen) reset() {
-	if s.written == nil {
-		s.written = map[int64]int64{}
-	}
 	clear(s.written)
 	s.skipped, s.deferred = 0, 0
 }

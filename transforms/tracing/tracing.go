@@ -71,15 +71,19 @@ func (c Config) end() error {
 	p := providers.of[c]
 	delete(providers.of, c)
 	providers.Unlock()
-	if p == nil {
-		return nil
-	}
-	ctx, done := context.WithTimeout(context.Background(), flushing)
-	defer done()
-	if err := p.Shutdown(ctx); err != nil {
-		complaints.Handle(err)
+	if p != nil {
+		send(p.Shutdown)
 	}
 	return nil
+}
+
+// send gives what sends spans its time, and complains if they are lost.
+func send(spans func(context.Context) error) {
+	ctx, done := context.WithTimeout(context.Background(), flushing)
+	defer done()
+	if err := spans(ctx); err != nil {
+		complaints.Handle(err)
+	}
 }
 
 // Flush sends the spans that have ended, of all pipelines, as a worker ends: it is not told of the end of a pipeline, and
@@ -88,15 +92,9 @@ func Flush() {
 	providers.Lock()
 	all := slices.Collect(maps.Values(providers.of))
 	providers.Unlock()
-	ctx, done := context.WithTimeout(context.Background(), flushing)
-	defer done()
 	var sent sync.WaitGroup
 	for _, p := range all {
-		sent.Go(func() {
-			if err := p.ForceFlush(ctx); err != nil {
-				complaints.Handle(err)
-			}
-		})
+		sent.Go(func() { send(p.ForceFlush) })
 	}
 	sent.Wait()
 }
