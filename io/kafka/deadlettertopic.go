@@ -14,6 +14,9 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 )
 
+// DeadLetterFlag is the option that names the dead letter topic, for Doing.
+const DeadLetterFlag = "--dead-letter-topic"
+
 const (
 	maxMessageBytes     = "max.message.bytes"
 	defaultMessageBytes = 1048588  // Kafka's default of max.message.bytes
@@ -39,19 +42,20 @@ func (c Connection) EnsureDeadLetter(ctx context.Context, cl *kgo.Client, source
 		return false, nil
 	case errors.Is(err, ErrDenied): // brokers do not tell who may not see it whether it is there
 		return false, fmt.Errorf("the dead letter topic %s cannot be used: %w; where it does not exist, have it made with: %s",
-			deadLetter, c.Explain(kerr.TopicAuthorizationFailed, Doing{"Write", deadLetter, ""}), c.createCommand(want))
+			deadLetter, c.Explain(kerr.TopicAuthorizationFailed, Doing{Operation: "Write", Topic: deadLetter}), c.createCommand(want))
 	case !errors.Is(err, ErrNoTopic):
 		return false, err
 	}
+	created = true
 	switch err := c.create(ctx, adm, want, false); {
-	case errors.Is(err, kerr.TopicAlreadyExists): // somebody else made it just now
-		return false, nil
+	case errors.Is(err, kerr.TopicAlreadyExists): // somebody else made it just now, with as many partitions as they liked
+		created, want.Partitions = false, 1
 	case errors.Is(err, ErrUnreachable), ctx.Err() != nil:
 		return false, err
 	case err != nil:
 		return false, fmt.Errorf("the dead letter topic %s does not exist and cannot be made (%w); have it made with: %s", deadLetter, withoutWayOut(err), c.createCommand(want))
 	}
-	return true, nil
+	return created, c.settled(ctx, adm, want)
 }
 
 // MaxMessageBytes returns the size of the largest batch of records that a topic takes, or Kafka's default of it

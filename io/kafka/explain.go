@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -37,6 +38,7 @@ var (
 type Doing struct {
 	Operation string // in Kafka's words: Read, Write, Describe, Create, Alter, AlterConfigs, DescribeConfigs
 	Topic     string
+	Flag      string // the option that names Topic, where it is not --topic
 	Group     string
 }
 
@@ -153,8 +155,8 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 	case (errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)) && d.Topic != "" && d.Operation == "Write":
 		return &fault{fmt.Sprintf("topic %s does not exist in Kafka at %s, or no longer; make it with: clickstream topics apply FILE", d.Topic, c.where()), ErrNoTopic, err, ""}
 	case (errors.Is(err, kerr.UnknownTopicOrPartition) || errors.Is(err, kerr.UnknownTopicID)) && d.Topic != "":
-		return &fault{fmt.Sprintf("topic %s does not exist in Kafka at %s; make it with: clickstream topics apply FILE, or name another with --topic",
-			d.Topic, c.where()), ErrNoTopic, err, ""}
+		return &fault{fmt.Sprintf("topic %s does not exist in Kafka at %s; make it with: clickstream topics apply FILE, or name another with %s",
+			d.Topic, c.where(), cmp.Or(d.Flag, "--topic")), ErrNoTopic, err, ""}
 	case errors.Is(err, kerr.InvalidTopicException) && d.Topic != "":
 		return &fault{fmt.Sprintf("%q is no valid topic name; it may hold letters, digits, '.', '_' and '-', 249 at most", d.Topic), ErrNoTopic, err, ""}
 	}

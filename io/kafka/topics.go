@@ -88,7 +88,7 @@ func (c Connection) describe(ctx context.Context, adm *kadm.Client, topic string
 	if err == nil {
 		err = details[topic].Err
 	}
-	return details[topic], c.Explain(err, Doing{"Describe", topic, ""})
+	return details[topic], c.Explain(err, Doing{Operation: "Describe", Topic: topic})
 }
 
 const configWord = "config "
@@ -131,7 +131,7 @@ func (c Connection) topicConfig(ctx context.Context, adm *kadm.Client, topic str
 			return is, nil
 		}
 	}
-	return nil, c.Explain(err, Doing{"DescribeConfigs", topic, ""})
+	return nil, c.Explain(err, Doing{Operation: "DescribeConfigs", Topic: topic})
 }
 
 func sameConfig(key, a, b string) bool {
@@ -165,6 +165,9 @@ func (c Connection) Apply(ctx context.Context, cl *kgo.Client, topics []Topic, o
 		if outcomes[i].Missing {
 			err = c.create(ctx, adm, topics[i], opts.DryRun)
 			outcomes[i].Created = err == nil
+			if outcomes[i].Created && !opts.DryRun {
+				err = c.settled(ctx, adm, topics[i])
+			}
 		} else {
 			err = c.change(ctx, adm, topics[i], &outcomes[i], opts)
 		}
@@ -210,10 +213,7 @@ func (c Connection) create(ctx context.Context, adm *kadm.Client, t Topic, dry b
 		r := responses[t.Name]
 		err, message = r.Err, r.ErrMessage
 	}
-	if err = c.refusal(err, message, Doing{"Create", t.Name, ""}); err != nil || dry {
-		return err
-	}
-	return c.settled(ctx, adm, t)
+	return c.refusal(err, message, Doing{Operation: "Create", Topic: t.Name})
 }
 
 // refusal puts what the broker says beside the code of an error that Explain does not know better.
@@ -228,10 +228,10 @@ func (c Connection) refusal(err error, message string, d Doing) error {
 	return fmt.Errorf("cannot %s topic %s: the broker refuses: %s (%w)", inWords(d.Operation), d.Topic, strings.ReplaceAll(message, "\n", " "), err)
 }
 
-// settled waits until every partition of a new topic has its leader, for a few seconds at most: the brokers
-// tell one another only after they answered. A topic that is slow to get there is no error.
+// settled waits until every partition of a topic that was just made has its leader: the brokers tell one another only
+// after they answered, which takes a busy one its time.
 func (c Connection) settled(ctx context.Context, adm *kadm.Client, t Topic) error {
-	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); {
+	for deadline := time.Now().Add(c.retryTimeout()); ; {
 		d, err := c.describe(ctx, adm, t.Name)
 		if err != nil && !errors.Is(err, ErrNoTopic) {
 			return err
@@ -245,13 +245,16 @@ func (c Connection) settled(ctx context.Context, adm *kadm.Client, t Topic) erro
 		if led >= t.Partitions {
 			return nil
 		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("topic %s was made, and %d of its %d partitions have a leader after %s; look at the brokers of Kafka at %s, and run again",
+				t.Name, led, t.Partitions, c.retryTimeout(), c.where())
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("stopped while topic %s gets its leaders: %w", t.Name, context.Cause(ctx))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
-	return nil
 }
 
 // change moves from o.Left to o.Changed what it may change, and gives the rest its reason.
@@ -296,7 +299,7 @@ func (c Connection) change(ctx context.Context, adm *kadm.Client, t Topic, o *Ou
 			err, message = r.Err, r.ErrMessage
 		}
 	}
-	return c.refusal(err, message, Doing{"AlterConfigs", t.Name, ""})
+	return c.refusal(err, message, Doing{Operation: "AlterConfigs", Topic: t.Name})
 }
 
 func (c Connection) raise(ctx context.Context, adm *kadm.Client, t Topic, dry bool) error {
@@ -310,7 +313,7 @@ func (c Connection) raise(ctx context.Context, adm *kadm.Client, t Topic, dry bo
 		r := responses[t.Name]
 		err, message = r.Err, r.ErrMessage
 	}
-	return c.refusal(err, message, Doing{"Alter", t.Name, ""})
+	return c.refusal(err, message, Doing{Operation: "Alter", Topic: t.Name})
 }
 
 // atoi reads a number that this package wrote.

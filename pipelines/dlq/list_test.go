@@ -161,6 +161,6 @@ func TestListOfNothing(t *testing.T) {
 
 		d.letters = c.Name(t)
 		_, err := dlq.List(t.Context(), settle[settings.DLQList](d), nil)
-		refused(t, err, "topic "+d.letters+" does not exist")
+		refused(t, err, "topic "+d.letters+" does not exist", "or name another with --dead-letter-topic")
 	})
 }

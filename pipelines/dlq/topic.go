@@ -45,12 +45,12 @@ func (t *topic) close() { t.client.Close() }
 // bound looks up where the topic begins and ends now. The ends are those of what is committed or may be so yet: what a
 // transaction that has just ended wrote must not be missed.
 func (t *topic) bound(ctx context.Context) error {
-	is, err := t.connection.Identify(ctx, t.admin, kafka.Doing{Operation: "Read", Topic: t.name})
+	is, err := t.connection.Identify(ctx, t.admin, kafka.Doing{Operation: "Read", Topic: t.name, Flag: kafka.DeadLetterFlag})
 	if err != nil {
 		return err
 	}
 	explain := func(err error) error {
-		return t.connection.Explain(err, kafka.Doing{Operation: "Describe", Topic: t.name})
+		return t.connection.Explain(err, kafka.Doing{Operation: "Describe", Topic: t.name, Flag: kafka.DeadLetterFlag})
 	}
 	if t.extent, err = kafka.Resolve(ctx, t.admin, t.name, kafka.Instant{Word: settings.Earliest}, kafka.Instant{Word: settings.Latest}); err != nil {
 		return explain(err)
@@ -78,7 +78,7 @@ func (t *topic) part(ctx context.Context, since time.Time, only *int32) (kafka.E
 	if !since.IsZero() {
 		var err error
 		if from, err = kafka.Resolve(ctx, t.admin, t.name, kafka.Instant{Time: since}, kafka.Instant{Word: settings.Never}); err != nil {
-			return e, t.connection.Explain(err, kafka.Doing{Operation: "Describe", Topic: t.name})
+			return e, t.connection.Explain(err, kafka.Doing{Operation: "Describe", Topic: t.name, Flag: kafka.DeadLetterFlag})
 		}
 	}
 	for i, p := range t.extent.Partitions {

@@ -150,7 +150,7 @@ func (p *Plan) takeUp(ctx context.Context, s *settings.Enrich, from *source.Sour
 	since := time.UnixMilli(before.Until).Add(-2*s.SessionGap - s.ClockSkew)
 	var err error
 	p.Enrich.Seeds, err = kafka.Resolve(ctx, from.Admin, s.EnrichedTopic, kafka.Instant{Time: since}, kafka.Instant{Word: settings.Latest})
-	return from.Connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.EnrichedTopic})
+	return from.Connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.EnrichedTopic, Flag: "--enriched-topic"})
 }
 
 // goOn moves the extent to where the group is. A partition that it does not know is younger than the group, and is read

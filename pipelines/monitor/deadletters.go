@@ -101,7 +101,7 @@ func (d *deadLetters) look(ctx context.Context) error {
 				continue // nothing is new
 			}
 			d.close()
-			return d.connection.Explain(f.Err, kafka.Doing{Operation: "Read", Topic: d.topic})
+			return d.connection.Explain(f.Err, kafka.Doing{Operation: "Read", Topic: d.topic, Flag: kafka.DeadLetterFlag})
 		}
 	}
 	return nil
@@ -133,7 +133,7 @@ func (d *deadLetters) open(ctx context.Context) (missing bool, err error) {
 			clear(d.next)
 			return true, nil
 		}
-		return false, d.connection.Explain(err, kafka.Doing{Operation: "Read", Topic: d.topic})
+		return false, d.connection.Explain(err, kafka.Doing{Operation: "Read", Topic: d.topic, Flag: kafka.DeadLetterFlag})
 	}
 	client.AddConsumePartitions(map[string]map[int32]kgo.Offset{d.topic: from})
 	d.client, d.admin, d.id, d.fromStart, d.checked = client, admin, id, true, time.Now()
@@ -181,7 +181,7 @@ func (d *deadLetters) from(ctx context.Context, admin *kadm.Client) (map[int32]k
 func (d *deadLetters) check(ctx context.Context) error {
 	topics, err := d.admin.ListTopics(ctx, d.topic)
 	if err != nil {
-		return d.connection.Explain(err, kafka.Doing{Operation: "Read", Topic: d.topic})
+		return d.connection.Explain(err, kafka.Doing{Operation: "Read", Topic: d.topic, Flag: kafka.DeadLetterFlag})
 	}
 	d.checked = time.Now()
 	if t := topics[d.topic]; t.Err != nil || t.ID != d.id || len(t.Partitions) != len(d.next) {

@@ -33,7 +33,7 @@ func rejectedBefore(ctx context.Context, s *settings.Run, admin *kadm.Client, si
 			return nil
 		})
 	}
-	err = connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.DeadLetterTopic})
+	err = connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.DeadLetterTopic, Flag: kafka.DeadLetterFlag})
 	if errors.Is(err, kafka.ErrDenied) {
 		slog.Warn("dead letters may not be read: clicks that were too late just before the last stop may be counted", "topic", s.DeadLetterTopic, "error", err)
 		return nil
