@@ -125,7 +125,8 @@ func (c *Cluster) settles(t *testing.T, name string, partitions int32) {
 	defer cancel()
 	adm := kadm.NewClient(c.Client(t))
 	require.EventuallyWithT(t, func(t *assert.CollectT) { // a broker learns of it after the answer
-		ends, err := adm.ListEndOffsets(ctx, name)
+		// Asked without the permissions the client would say for five seconds that there is none.
+		ends, err := adm.ListEndOffsets(kadm.WithAuthorizedOps(ctx), name)
 		require.NoError(t, err)
 		require.NoError(t, ends.Error())
 		assert.Len(t, ends[name], int(partitions))
