@@ -3,10 +3,11 @@ package dlq
 import (
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/linkedin/goavro/v2"
 	"github.com/twmb/avro"
+
+	"clickstream/io/avroschema"
 )
 
 // What a value may make of itself once it is decoded. A few bytes can say that billions of items follow, or that a record
@@ -28,9 +29,8 @@ func bounded(schema string, bytes int) error {
 	if err != nil {
 		return err
 	}
-	m := measure{defined: map[string]*avro.SchemaNode{}, weights: map[string]weight{}, within: map[string]bool{}}
 	root := parsed.Root()
-	m.define(root)
+	m := measure{types: avroschema.TypesOf(root), weights: map[string]weight{}, within: map[string]bool{}}
 	m.weigh(root, "")
 	switch most := (bytes + 1) * (1 + m.free); {
 	case m.endless != "":
@@ -47,7 +47,7 @@ func bounded(schema string, bytes int) error {
 
 // measure finds out what values of a schema may grow to.
 type measure struct {
-	defined map[string]*avro.SchemaNode
+	types   avroschema.Types
 	weights map[string]weight // of records
 	within  map[string]bool   // records that are being weighed
 	direct  []string          // those that hold each other without a union, an array or a map between
@@ -62,32 +62,6 @@ type measure struct {
 type weight struct {
 	least int // bytes
 	free  int // parts that take none of their own
-}
-
-// define notes the named types within n.
-func (m *measure) define(n *avro.SchemaNode) {
-	switch n.Type {
-	case "record", "error", "enum", "fixed":
-		m.defined[fullName(n)] = n
-	}
-	for i := range n.Fields {
-		m.define(&n.Fields[i].Type)
-	}
-	for i := range n.Branches {
-		m.define(&n.Branches[i])
-	}
-	for _, n := range []*avro.SchemaNode{n.Items, n.Values} {
-		if n != nil {
-			m.define(n)
-		}
-	}
-}
-
-func fullName(n *avro.SchemaNode) string {
-	if n.Namespace == "" || strings.Contains(n.Name, ".") {
-		return n.Name
-	}
-	return n.Namespace + "." + n.Name
 }
 
 // apart weighs what stands behind a byte.
@@ -121,19 +95,14 @@ func (m *measure) weigh(n *avro.SchemaNode, scope string) weight {
 	case "record", "error":
 		return m.record(n)
 	}
-	if !strings.Contains(n.Type, ".") && scope != "" {
-		if of := m.defined[scope+"."+n.Type]; of != nil {
-			return m.weigh(of, scope)
-		}
-	}
-	if of := m.defined[n.Type]; of != nil {
+	if of := m.types.Named(scope, n.Type); of != nil { // defined elsewhere
 		return m.weigh(of, scope)
 	}
 	return weight{}
 }
 
 func (m *measure) record(n *avro.SchemaNode) weight {
-	name := fullName(n)
+	name := avroschema.FullName(n)
 	if w, known := m.weights[name]; known {
 		return w
 	}
@@ -150,7 +119,7 @@ func (m *measure) record(n *avro.SchemaNode) weight {
 	m.direct = append(m.direct, name)
 	w := weight{free: 1}
 	for i := range n.Fields {
-		of := m.weigh(&n.Fields[i].Type, name[:max(strings.LastIndexByte(name, '.'), 0)])
+		of := m.weigh(&n.Fields[i].Type, avroschema.Namespace(n))
 		w.least, w.free = min(w.least+of.least, mostParts), min(w.free+of.free, mostParts)
 	}
 	m.direct = m.direct[:len(m.direct)-1]

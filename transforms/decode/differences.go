@@ -9,6 +9,7 @@ import (
 
 	"github.com/twmb/avro"
 
+	"clickstream/io/avroschema"
 	"clickstream/transforms/click"
 )
 
@@ -54,15 +55,12 @@ func explained(err error) error {
 // differences gathers what differs.
 type differences struct {
 	words        []string
-	older, newer compiler
+	older, newer scope
 	met          map[string]bool // records that were compared: they may hold themselves
 }
 
 func newDifferences(from, to *avro.SchemaNode) *differences {
-	d := &differences{older: compiler{defined: map[string]*avro.SchemaNode{}}, newer: compiler{defined: map[string]*avro.SchemaNode{}}, met: map[string]bool{}}
-	d.older.define(from)
-	d.newer.define(to)
-	return d
+	return &differences{older: scope{types: avroschema.TypesOf(from)}, newer: scope{types: avroschema.TypesOf(to)}, met: map[string]bool{}}
 }
 
 func (d *differences) say(path, format string, args ...any) {
@@ -70,6 +68,14 @@ func (d *differences) say(path, format string, args ...any) {
 		path += ": "
 	}
 	d.words = append(d.words, path+fmt.Sprintf(format, args...))
+}
+
+// inside returns the path of what a path has within it.
+func inside(path, name string) string {
+	if path == "" {
+		return name
+	}
+	return path + "." + name
 }
 
 // compare compares two types at a path, as event.items.
@@ -82,13 +88,13 @@ func (d *differences) compare(path string, from, to *avro.SchemaNode) {
 		}
 		return
 	}
-	if from.Name != "" && fullName(from) != fullName(to) {
-		d.say(path, "the %s was called %s, and is called %s", from.Type, fullName(from), fullName(to))
+	if from.Name != "" && avroschema.FullName(from) != avroschema.FullName(to) {
+		d.say(path, "the %s was called %s, and is called %s", from.Type, avroschema.FullName(from), avroschema.FullName(to))
 	}
 	if from.LogicalType != to.LogicalType {
 		d.say(path, "the logical type was %s, and is %s", orNone(from.LogicalType), orNone(to.LogicalType))
 	}
-	d.aliases(path, from.Aliases, to.Aliases, from.Name, fullName(from))
+	d.aliases(path, from.Aliases, to.Aliases, from.Name, avroschema.FullName(from))
 	switch from.Type {
 	case "record", "error":
 		d.record(path, from, to)
@@ -102,9 +108,9 @@ func (d *differences) compare(path string, from, to *avro.SchemaNode) {
 			d.say(path, "the size was %d, and is %d", from.Size, to.Size)
 		}
 	case "array":
-		d.compare(within(path, "items"), from.Items, to.Items)
+		d.compare(inside(path, "items"), from.Items, to.Items)
 	case "map":
-		d.compare(within(path, "values"), from.Values, to.Values)
+		d.compare(inside(path, "values"), from.Values, to.Values)
 	case "union":
 		d.union(path, from.Branches, to.Branches)
 	}
@@ -112,15 +118,15 @@ func (d *differences) compare(path string, from, to *avro.SchemaNode) {
 
 // record compares two records, unless they were compared before.
 func (d *differences) record(path string, from, to *avro.SchemaNode) {
-	both := fullName(from) + " " + fullName(to)
+	both := avroschema.FullName(from) + " " + avroschema.FullName(to)
 	if d.met[both] {
 		return
 	}
 	d.met[both] = true
-	older, newer := d.older.scope, d.newer.scope
-	d.older.scope, d.newer.scope = namespace(from), namespace(to)
+	older, newer := d.older.namespace, d.newer.namespace
+	d.older.namespace, d.newer.namespace = avroschema.Namespace(from), avroschema.Namespace(to)
 	d.fields(path, from.Fields, to.Fields)
-	d.older.scope, d.newer.scope = older, newer
+	d.older.namespace, d.newer.namespace = older, newer
 }
 
 // branches returns those of a union, or the one type that n is.
@@ -164,7 +170,7 @@ func (d *differences) shared(path string, from, to []avro.SchemaNode) {
 		}
 		here := path
 		if name := cmp.Or(d.newer.named(&to[i]), &to[i]).Name; named > 1 && name != "" {
-			here = within(path, name) // of which one, if there are several
+			here = inside(path, name) // of which one, if there are several
 		}
 		d.compare(here, &from[at], &to[i])
 	}
@@ -178,7 +184,7 @@ func (d *differences) matches(from, to []avro.SchemaNode) []int {
 		n := cmp.Or(d.newer.named(&to[i]), &to[i])
 		at[i] = slices.IndexFunc(from, func(o avro.SchemaNode) bool {
 			was := cmp.Or(d.older.named(&o), &o)
-			return was.Type == n.Type && (fullName(was) == fullName(n) || slices.Contains(n.Aliases, was.Name) || slices.Contains(n.Aliases, fullName(was)))
+			return was.Type == n.Type && (avroschema.FullName(was) == avroschema.FullName(n) || slices.Contains(n.Aliases, was.Name) || slices.Contains(n.Aliases, avroschema.FullName(was)))
 		})
 	}
 	return at
@@ -199,7 +205,7 @@ func (d *differences) fields(path string, from, to []avro.SchemaField) {
 		if at < 0 {
 			at = slices.IndexFunc(from, func(o avro.SchemaField) bool { return slices.Contains(f.Aliases, o.Name) })
 		}
-		here := within(path, f.Name)
+		here := inside(path, f.Name)
 		if at < 0 {
 			d.say(here, "was added, %s%s", describeIn(f, &f.Type), defaultOf(f))
 			continue
@@ -217,7 +223,7 @@ func (d *differences) fields(path string, from, to []avro.SchemaField) {
 	}
 	for i := range from {
 		if !slices.Contains(kept, i) {
-			d.say(within(path, from[i].Name), "was removed")
+			d.say(inside(path, from[i].Name), "was removed")
 		}
 	}
 	if !slices.IsSorted(kept) {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/twmb/avro"
 
+	"clickstream/io/avroschema"
 	"clickstream/transforms/click"
 )
 
@@ -78,9 +79,7 @@ func compile(id uint32, schema string) *plan {
 		p.fault = click.Faultf(click.Avro, "schema %d is of type %s, a record is wanted", id, describe(root))
 		return p
 	}
-	k := compiler{defined: map[string]*avro.SchemaNode{}, records: map[string]*record{}}
-	k.define(root)
-	k.scope = namespace(root)
+	k := compiler{scope: scope{avroschema.TypesOf(root), avroschema.Namespace(root)}, records: map[string]*record{}}
 	p.steps = make([]step, len(root.Fields))
 	at := [fields]int{-1, -1, -1, -1, -1} // where the click's fields are among the writer's
 	for i := range root.Fields {
@@ -142,49 +141,20 @@ func (s *step) takes() bool {
 	return false
 }
 
-// compiler holds the named types of a schema, by their full names.
+// scope is where a schema is looked at: what it defines, and the namespace that names without one are in.
+type scope struct {
+	types     avroschema.Types
+	namespace string
+}
+
+// named returns the definition of the type that n refers to by its name, or nil.
+func (s *scope) named(n *avro.SchemaNode) *avro.SchemaNode { return s.types.Named(s.namespace, n.Type) }
+
+// compiler makes the steps of a schema.
 type compiler struct {
-	defined map[string]*avro.SchemaNode
-	records map[string]*record
-	scope   string // the namespace that names without one are in
-	unknown string // a name that is not defined
-}
-
-// define notes the named types within n. References are leaves.
-func (k *compiler) define(n *avro.SchemaNode) {
-	switch n.Type {
-	case "record", "error", "enum", "fixed":
-		k.defined[fullName(n)] = n
-	}
-	for i := range n.Fields {
-		k.define(&n.Fields[i].Type)
-	}
-	for i := range n.Branches {
-		k.define(&n.Branches[i])
-	}
-	if n.Items != nil {
-		k.define(n.Items)
-	}
-	if n.Values != nil {
-		k.define(n.Values)
-	}
-}
-
-// fullName returns the name of the type that n defines, with its namespace.
-func fullName(n *avro.SchemaNode) string { return within(n.Namespace, n.Name) }
-
-// within returns a name that is used in a namespace in full.
-func within(namespace, name string) string {
-	if namespace == "" || strings.Contains(name, ".") {
-		return name
-	}
-	return namespace + "." + name
-}
-
-// namespace returns the one that names within n's definition are in.
-func namespace(n *avro.SchemaNode) string {
-	name := fullName(n)
-	return name[:max(strings.LastIndexByte(name, '.'), 0)]
+	scope
+	records map[string]*record // by their full names
+	unknown string             // a name that is not defined
 }
 
 // take returns the step that makes a value of type n the click's field f, of which in is the definition.
@@ -253,30 +223,20 @@ func (k *compiler) skip(n *avro.SchemaNode) step {
 	return step{}
 }
 
-// named returns the definition of the type that n refers to by its name, or nil.
-func (k *compiler) named(n *avro.SchemaNode) *avro.SchemaNode {
-	for _, name := range []string{within(k.scope, n.Type), n.Type} {
-		if n := k.defined[name]; n != nil {
-			return n
-		}
-	}
-	return nil
-}
-
 // record returns the record that n defines, once for all its uses.
 func (k *compiler) record(n *avro.SchemaNode) *record {
-	name := fullName(n)
+	name := avroschema.FullName(n)
 	if r := k.records[name]; r != nil {
 		return r
 	}
 	r := &record{steps: make([]step, len(n.Fields))}
 	k.records[name] = r
-	outer := k.scope
-	k.scope = namespace(n)
+	outer := k.namespace
+	k.namespace = avroschema.Namespace(n)
 	for i := range n.Fields {
 		r.steps[i] = k.skip(&n.Fields[i].Type)
 	}
-	k.scope = outer
+	k.namespace = outer
 	return r
 }
 

@@ -4,6 +4,8 @@ import (
 	"strings"
 
 	"github.com/twmb/avro"
+
+	"clickstream/io/avroschema"
 )
 
 // unitsPerMillisecond tells how the logical types of a long count time. Others are ignored, as Avro wants
@@ -51,7 +53,7 @@ func describe(n *avro.SchemaNode) string {
 		}
 		return "[" + strings.Join(branches, ", ") + "]"
 	case n.Name != "":
-		return n.Type + " " + fullName(n)
+		return n.Type + " " + avroschema.FullName(n)
 	case n.LogicalType != "":
 		return n.Type + " (" + n.LogicalType + ")"
 	default:
