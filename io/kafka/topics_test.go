@@ -3,7 +3,6 @@ package kafka_test
 import (
 	"context"
 	"math"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -17,6 +16,7 @@ import (
 
 	"clickstream/io/embedded"
 	"clickstream/io/kafka"
+	"clickstream/testing/kafkatest"
 )
 
 func connect(t *testing.T, c kafka.Connection) *kgo.Client {
@@ -246,29 +246,12 @@ func TestEnsureDeadLetterHidden(t *testing.T) {
 	require.ErrorContains(t, err, "; where it does not exist, have it made with: kafka-topics.sh --bootstrap-server "+c.Brokers[0]+" --create --topic dlq --partitions 3")
 }
 
-// learnsLate has a broker not know a topic until it was asked for it so many times, counted from now.
-func learnsLate(b *embedded.Broker, name string, times int32) {
-	var asked atomic.Int32
-	b.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		b.KeepControl()
-		of := req.(*kmsg.MetadataRequest)
-		if len(of.Topics) != 1 || of.Topics[0].Topic == nil || *of.Topics[0].Topic != name || asked.Add(1) > times {
-			return nil, nil, false
-		}
-		resp := of.ResponseKind().(*kmsg.MetadataResponse)
-		topic := kmsg.NewMetadataResponseTopic()
-		topic.Topic, topic.ErrorCode = &name, kerr.UnknownTopicOrPartition.Code
-		resp.Topics = append(resp.Topics, topic)
-		return resp, nil, true
-	})
-}
-
 // TestEnsureDeadLetterWaits until the broker that answers knows of the topic, whoever made it.
 func TestEnsureDeadLetterWaits(t *testing.T) {
 	for name, others := range map[string][]string{"its own": nil, "another's": {"dlq"}} {
 		t.Run(name, func(t *testing.T) {
 			b, c, cl := cluster(t, kfake.SeedTopics(3, append(others, "raw")...))
-			learnsLate(b, "dlq", 5)
+			kafkatest.LearnsLate(b, "dlq", 5)
 			created, err := c.EnsureDeadLetter(t.Context(), cl, "raw", "dlq")
 			require.NoError(t, err)
 			assert.Equal(t, others == nil, created)
@@ -282,7 +265,7 @@ func TestEnsureDeadLetterWaits(t *testing.T) {
 
 func TestEnsureDeadLetterGivesUp(t *testing.T) {
 	b, c, cl := cluster(t, kfake.SeedTopics(3, "raw"))
-	learnsLate(b, "dlq", math.MaxInt32)
+	kafkatest.LearnsLate(b, "dlq", math.MaxInt32)
 	c.RetryTimeout = 200 * time.Millisecond
 	_, err := c.EnsureDeadLetter(t.Context(), cl, "raw", "dlq")
 	require.EqualError(t, err, "topic dlq was made, and 0 of its 3 partitions have a leader after 200ms; look at the brokers of Kafka at "+c.Brokers[0]+", and run again")

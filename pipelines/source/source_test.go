@@ -4,16 +4,13 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"github.com/twmb/franz-go/pkg/kadm"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
-	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"clickstream/io/kafka"
 	"clickstream/io/registry"
@@ -103,19 +100,7 @@ func TestOpenATopicThatIsNotThere(t *testing.T) {
 func TestOpenATopicThatWasJustMade(t *testing.T) {
 	c := kafkatest.StartEmbedded(t)
 	in := inputOf(t, c)
-	var asked atomic.Int32
-	c.Fakes.Broker.ControlKey(int16(kmsg.Metadata), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		c.Fakes.Broker.KeepControl()
-		of := req.(*kmsg.MetadataRequest)
-		if len(of.Topics) != 1 || of.Topics[0].Topic == nil || *of.Topics[0].Topic != in.Topic || asked.Add(1) > 2 {
-			return nil, nil, false
-		}
-		resp := of.ResponseKind().(*kmsg.MetadataResponse)
-		topic := kmsg.NewMetadataResponseTopic()
-		topic.Topic, topic.ErrorCode = &in.Topic, kerr.UnknownTopicOrPartition.Code
-		resp.Topics = append(resp.Topics, topic)
-		return resp, nil, true
-	})
+	asked := kafkatest.LearnsLate(c.Fakes.Broker, in.Topic, 2)
 	s, err := source.Open(t.Context(), in, earliest, true)
 	require.NoError(t, err)
 	defer s.Close()

@@ -108,10 +108,10 @@ func (c *Cluster) MakeAgain(t *testing.T, name string, partitions int32) {
 		return err == nil
 	}, patience, 10*time.Millisecond, "make topic %s again: %v", name, err)
 	require.EventuallyWithT(t, func(t *assert.CollectT) { // and speaks of the one that was
-		topics, err := adm.ListTopics(ctx, name)
+		topics, err := adm.ListTopics(anew(ctx), name)
 		require.NoError(t, err)
 		assert.Equal(t, made.ID, topics[name].ID)
-		ends, err := adm.ListEndOffsets(ctx, name)
+		ends, err := adm.ListEndOffsets(anew(ctx), name)
 		require.NoError(t, err)
 		ends.Each(func(o kadm.ListedOffset) { assert.Zero(t, o.Offset) })
 	}, patience, 10*time.Millisecond, "topic %s is still the one before", name)
@@ -125,13 +125,15 @@ func (c *Cluster) settles(t *testing.T, name string, partitions int32) {
 	defer cancel()
 	adm := kadm.NewClient(c.Client(t))
 	require.EventuallyWithT(t, func(t *assert.CollectT) { // a broker learns of it after the answer
-		// Asked without the permissions the client would say for five seconds that there is none.
-		ends, err := adm.ListEndOffsets(kadm.WithAuthorizedOps(ctx), name)
+		ends, err := adm.ListEndOffsets(anew(ctx), name)
 		require.NoError(t, err)
 		require.NoError(t, ends.Error())
 		assert.Len(t, ends[name], int(partitions))
 	}, patience, 10*time.Millisecond, "topic %s does not settle", name)
 }
+
+// anew has a broker asked for a topic: without the permissions, the client says for five seconds what it heard before.
+func anew(ctx context.Context) context.Context { return kadm.WithAuthorizedOps(ctx) }
 
 // Name returns a name, of a topic or a group, that nobody else has.
 func (c *Cluster) Name(t *testing.T) string {
