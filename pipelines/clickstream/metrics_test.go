@@ -57,6 +57,16 @@ func tells(t *testing.T, url string, lines ...string) {
 	}, patience, 100*time.Millisecond)
 }
 
+// told returns what the metrics served there say of one.
+func told(t *testing.T, url, metric string) (value int) {
+	t.Helper()
+	_, found, ok := strings.Cut(fetchPage(t, url+"/metrics"), "\n"+metric+" ")
+	require.True(t, ok, "%s is not told", metric)
+	_, err := fmt.Sscan(found, &value)
+	require.NoError(t, err)
+	return value
+}
+
 // given returns the value of a flag.
 func given(args []string, name string) string { return args[slices.Index(args, name)+1] }
 
@@ -85,11 +95,11 @@ func TestTheMonitorTellsWhatARunDoes(t *testing.T) {
 			assert.NotEmpty(t, fetchPage(t, inside+path), path)
 		}
 		tells(t, outside, "clickstream_consumer_group_lag"+labels+" 0")
-		now := time.Now().Add(-time.Hour).Truncate(time.Hour)
-		c.Produce(t, given(of, "--topic"), &kgo.Record{Value: jsonClick(t, "/a", now)}, &kgo.Record{Partition: 1, Value: jsonClick(t, "/b", now)})
+		read := told(t, outside, "clickstream_records_read_total"+labels) // from where the group was when it was first seen
+		c.Produce(t, given(of, "--topic"), &kgo.Record{Value: jsonClick(t, "/a", lastHour)}, &kgo.Record{Partition: 1, Value: jsonClick(t, "/b", lastHour)})
 		tells(t, inside, "clickstream_records_read_total"+labels+" 8")
 		tells(t, outside,
-			"clickstream_consumer_group_lag"+labels+" 0", "clickstream_records_read_total"+labels+" 2", // by how far the group has come since
+			"clickstream_consumer_group_lag"+labels+" 0", fmt.Sprint("clickstream_records_read_total", labels, " ", read+2),
 			fmt.Sprintf(`clickstream_dead_letters_total{group="%s",reason="json",topic="%s"} 1`, given(of, "--group"), given(of, "--topic")))
 		require.NoError(t, running.Process.Signal(syscall.SIGTERM))
 		running.ends()

@@ -247,7 +247,7 @@ func (p *prepared) run(has []permission) (string, error) {
 		case "enriched topic":
 			acl = acl.Topics(p.topic + "-enriched")
 		}
-		p.cluster.Permit(p.T, acl)
+		p.cluster.AddACLs(p.T, acl)
 	}
 	cmd := exec.Command("clickstream", append(strings.Fields(p.values.Replace(p.command.words)), p.as(kafkatest.Nobody)...)...)
 	cmd.Env, cmd.Dir = withoutSettings(os.Environ()), p.TempDir()

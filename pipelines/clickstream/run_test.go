@@ -116,14 +116,16 @@ func jsonClick(t *testing.T, page string, at time.Time) []byte {
 	return value
 }
 
+// lastHour is when clicks are made, one time for all: they are of one window.
+var lastHour = time.Now().Add(-time.Hour).Truncate(time.Hour)
+
 // topicOf makes a topic of clicks of those pages, and returns flags that read it.
 func topicOf(t *testing.T, c *kafkatest.Cluster, pages ...string) []string {
 	t.Helper()
 	topic := c.Topic(t, 2)
-	at := time.Now().Add(-time.Hour).Truncate(time.Hour)
 	records := []*kgo.Record{{Value: []byte("no click")}}
 	for i, page := range pages {
-		records = append(records, &kgo.Record{Partition: int32(i % 2), Value: jsonClick(t, page, at)})
+		records = append(records, &kgo.Record{Partition: int32(i % 2), Value: jsonClick(t, page, lastHour)})
 	}
 	c.Produce(t, topic, records...)
 	letters := c.Name(t)

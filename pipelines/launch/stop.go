@@ -16,15 +16,14 @@ import (
 
 func init() { grpcx.Dial = dial }
 
-// dial connects as grpcx.DefaultDial does, and makes the end of each worker that is controlled by the connection an end:
-// see controlStream.
+// dial connects as grpcx.DefaultDial does, and mends the streams that it carries: see controlStream and oneReader.
 func dial(ctx context.Context, endpoint string, timeout time.Duration) (*grpc.ClientConn, error) {
 	ctx, done := context.WithTimeout(ctx, timeout)
 	defer done()
 	cc, err := grpc.NewClient("passthrough:///"+endpoint,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
-		grpc.WithStreamInterceptor(controlled))
+		grpc.WithStreamInterceptor(mended))
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", endpoint, err)
 	}
@@ -40,13 +39,16 @@ func dial(ctx context.Context, endpoint string, timeout time.Duration) (*grpc.Cl
 
 var controlMethod = "/" + fnpb.BeamFnControl_ServiceDesc.ServiceName + "/" + fnpb.BeamFnControl_ServiceDesc.Streams[0].StreamName
 
-// controlled makes the stream by which a runner controls a worker that can be ended a controlStream, and leaves others
-// as they are.
-func controlled(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+// mended makes the stream by which a runner controls a worker that can be ended a controlStream, and has one reader at a
+// time for the others.
+func mended(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	stream, err := open(ctx, desc, cc, method, opts...)
+	if err != nil {
+		return nil, err
+	}
 	end, ok := ctx.Value(endKey{}).(context.CancelFunc)
-	if err != nil || !ok || method != controlMethod {
-		return stream, err
+	if !ok || method != controlMethod {
+		return &oneReader{ClientStream: stream}, nil
 	}
 	c := &controlStream{ClientStream: stream, end: end, owed: map[string]bool{}}
 	c.answered.L = &c.mu
@@ -108,6 +110,20 @@ func (c *controlStream) SendMsg(m any) error {
 		return nil
 	}
 	return err
+}
+
+// oneReader is a stream that one reads at a time, as gRPC wants it. Who writes to a worker's data or state and finds the
+// stream ended reads what ended it, beside the one who reads the stream: a race (2.77, harness.dataWriter, StateChannel).
+type oneReader struct {
+	grpc.ClientStream
+	mu sync.Mutex
+}
+
+// RecvMsg reads the next message, or what ended the stream.
+func (r *oneReader) RecvMsg(m any) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.ClientStream.RecvMsg(m)
 }
 
 type endKey struct{}

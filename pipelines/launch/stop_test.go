@@ -3,6 +3,8 @@ package launch
 import (
 	"context"
 	"io"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -18,9 +20,15 @@ type scripted struct {
 	grpc.ClientStream
 	requests chan *fnpb.InstructionRequest
 	sent     []string
+	reading  atomic.Int32 // those who read now
+	crowded  atomic.Bool  // there were several
 }
 
 func (s *scripted) RecvMsg(m any) error {
+	if s.reading.Add(1) > 1 {
+		s.crowded.Store(true)
+	}
+	defer s.reading.Add(-1)
 	req, ok := <-s.requests
 	if !ok {
 		return io.EOF
@@ -40,7 +48,7 @@ func (s *scripted) SendMsg(m any) error {
 // stream returns what a worker sees of s.
 func (s *scripted) stream(worker context.Context, t *testing.T, method string) grpc.ClientStream {
 	t.Helper()
-	got, err := controlled(worker, nil, nil, method, func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
+	got, err := mended(worker, nil, nil, method, func(context.Context, *grpc.StreamDesc, *grpc.ClientConn, string, ...grpc.CallOption) (grpc.ClientStream, error) {
 		return s, nil
 	})
 	require.NoError(t, err)
@@ -102,13 +110,33 @@ func TestBundleThatHangs(t *testing.T) {
 	})
 }
 
-// TestOtherStreamsAreLeftAlone asks for those of other services, and of workers that nobody here ends.
-func TestOtherStreamsAreLeftAlone(t *testing.T) {
-	s := &scripted{}
+// TestAnEndIsReadByOneAtATime reads a stream's end as Beam does: by its reader, and by a writer that finds it ended.
+func TestAnEndIsReadByOneAtATime(t *testing.T) {
 	worker, end := endable(t.Context())
 	defer end()
-	assert.Same(t, s, s.stream(worker, t, "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data"))
-	assert.Same(t, s, s.stream(t.Context(), t, controlMethod))
+	for name, in := range map[string]struct {
+		worker context.Context
+		method string
+	}{
+		"data":               {worker, "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data"},
+		"control, no worker": {t.Context(), controlMethod},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &scripted{requests: make(chan *fnpb.InstructionRequest)}
+			c := s.stream(in.worker, t, in.method)
+			var read [2]error
+			var readers sync.WaitGroup
+			for i := range read {
+				readers.Go(func() { read[i] = c.RecvMsg(&fnpb.InstructionRequest{}) })
+			}
+			require.Eventually(t, func() bool { return s.reading.Load() > 0 }, time.Minute, time.Millisecond)
+			close(s.requests)
+			readers.Wait()
+			assert.Equal(t, [2]error{io.EOF, io.EOF}, read)
+			assert.False(t, s.crowded.Load(), "two read at a time")
+			assert.NoError(t, in.worker.Err(), "it is the control stream that ends a worker")
+		})
+	}
 }
 
 // TestDialGivesUp dials where nobody speaks as a runner does.

@@ -3,7 +3,9 @@ package pageviews_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -79,15 +81,8 @@ func TestDeadLettersThatCannotBeWritten(t *testing.T) {
 			[]string{"does not exist", "or no longer; make it"},
 		},
 		"not permitted": {
-			func(j *job) {
-				made, err := j.admin().CreateACLs(j.Context(), j.denied())
-				require.NoError(j, err)
-				require.NoError(j, made[0].Err)
-			},
-			func(j *job) {
-				_, err := j.admin().DeleteACLs(j.Context(), j.denied())
-				require.NoError(j, err)
-			},
+			func(j *job) { j.cluster.AddACLs(j.T, denied(j.settings.DeadLetterTopic, kadm.OpWrite)) },
+			func(j *job) { j.cluster.RemoveACLs(j.T, denied(j.settings.DeadLetterTopic, kadm.OpWrite)) },
 			[]string{"no permission to write to topic", "it needs the ACL Write", "--allow-principal User:worker"},
 		},
 		"records too large": {
@@ -141,12 +136,17 @@ func (j *job) limitDeadLetters(bytes string) {
 	done, err := j.admin().AlterTopicConfigs(j.Context(), []kadm.AlterConfig{set}, j.settings.DeadLetterTopic)
 	require.NoError(j, err)
 	require.NoError(j, done[0].Err)
+	require.EventuallyWithT(j, func(t *assert.CollectT) { // a broker learns of it after the answer
+		all, err := j.admin().DescribeTopicConfigs(j.Context(), j.settings.DeadLetterTopic)
+		require.NoError(t, err)
+		assert.True(t, slices.ContainsFunc(all[0].Configs, func(c kadm.Config) bool { return c.Key == set.Name && c.MaybeValue() == bytes }))
+	}, patience, 20*time.Millisecond, "the broker does not learn of the limit")
 }
 
-// denied is that the worker may not write dead letters.
-func (j *job) denied() *kadm.ACLBuilder {
-	return kadm.NewACLs().Topics(j.settings.DeadLetterTopic).Deny("User:" + kafkatest.Worker.Name).DenyHosts("*").
-		ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite)
+// denied is that the worker may not do something with a topic.
+func denied(topic string, what kadm.ACLOperation) *kadm.ACLBuilder {
+	return kadm.NewACLs().Topics(topic).Deny("User:" + kafkatest.Worker.Name).DenyHosts("*").
+		ResourcePatternType(kadm.ACLPatternLiteral).Operations(what)
 }
 
 func TestNarrowDeadLetterTopicIsToldAtTheStart(t *testing.T) {
@@ -169,10 +169,7 @@ func TestDeadLetterTopicOfUnknownSize(t *testing.T) {
 		j := newJob(t, c.SASL(t), 1, as(t, kafkatest.Worker, "--format", "json")...)
 		j.makeDeadLetterTopic()
 		j.limitDeadLetters("16000000")
-		made, err := j.admin().CreateACLs(t.Context(), kadm.NewACLs().Topics(j.settings.DeadLetterTopic).Deny("User:"+kafkatest.Worker.Name).DenyHosts("*").
-			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpDescribeConfigs))
-		require.NoError(t, err)
-		require.NoError(t, made[0].Err)
+		j.cluster.AddACLs(t, denied(j.settings.DeadLetterTopic, kadm.OpDescribeConfigs))
 		j.produce(&kgo.Record{Value: []byte(noise10MB())})
 		refused(t, j.attempt(), "a record of 104", "--add-config max.message.bytes=11534336", "needs the ACL DescribeConfigs")
 	})

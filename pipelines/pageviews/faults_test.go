@@ -222,10 +222,7 @@ func TestPermissionIsTakenAwayMidRun(t *testing.T) {
 		r := j.start()
 		j.produce(j.click(0, "/", noon))
 		r.reads(1)
-		made, err := j.admin().CreateACLs(t.Context(), kadm.NewACLs().Topics(j.settings.Topic).Deny("User:"+kafkatest.Worker.Name).DenyHosts("*").
-			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpRead))
-		require.NoError(t, err)
-		require.NoError(t, made[0].Err)
+		j.cluster.AddACLs(t, denied(j.settings.Topic, kadm.OpRead))
 		refused(t, r.wait(), "no permission to read topic "+j.settings.Topic, "--operation Read --topic")
 	})
 }

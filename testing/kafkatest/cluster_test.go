@@ -221,12 +221,15 @@ func TestPermissionsEndWithTheTest(t *testing.T) {
 			return listed.Names()
 		}
 		t.Run("the one that gives them", func(t *testing.T) {
-			c.Permit(t, acl)
+			c.AddACLs(t, acl)
 			assert.Equal(t, []string{topic}, topics(t))
 		})
 		require.EventuallyWithT(t, func(collect *assert.CollectT) {
 			assert.Empty(collect, topics(t))
 		}, 30*time.Second, 100*time.Millisecond, "a broker takes back what it has given")
+		c.AddACLs(t, acl)
+		c.RemoveACLs(t, acl)
+		assert.Empty(t, topics(t))
 	})
 }
 

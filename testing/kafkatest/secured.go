@@ -125,8 +125,8 @@ func (c *Cluster) permit(t *testing.T) {
 	grant(t, adm, watcher.Operations(kadm.OpDescribe))
 }
 
-// Permit gives a user permissions for as long as the test lasts, and waits until the broker knows.
-func (c *Cluster) Permit(t *testing.T, acl *kadm.ACLBuilder) {
+// AddACLs permits or denies something for as long as the test lasts, and waits until the broker heeds it.
+func (c *Cluster) AddACLs(t *testing.T, acl *kadm.ACLBuilder) {
 	t.Helper()
 	adm := kadm.NewClient(c.Client(t))
 	t.Cleanup(func() {
@@ -141,7 +141,21 @@ func (c *Cluster) Permit(t *testing.T, acl *kadm.ACLBuilder) {
 	grant(t, adm, acl)
 }
 
-// grant makes ACLs, and waits until the broker knows.
+// RemoveACLs takes back what AddACLs has added, and waits until the broker heeds it.
+func (c *Cluster) RemoveACLs(t *testing.T, acl *kadm.ACLBuilder) {
+	t.Helper()
+	ctx, cancel := within(t)
+	defer cancel()
+	adm := kadm.NewClient(c.Client(t))
+	deleted, err := adm.DeleteACLs(ctx, acl)
+	require.NoError(t, err)
+	for _, d := range deleted {
+		require.NoError(t, d.Err)
+	}
+	settle(t, adm, acl, 0)
+}
+
+// grant makes ACLs, and waits until the broker heeds them.
 func grant(t *testing.T, adm *kadm.Client, acl *kadm.ACLBuilder) {
 	t.Helper()
 	ctx, cancel := within(t)
@@ -151,11 +165,20 @@ func grant(t *testing.T, adm *kadm.Client, acl *kadm.ACLBuilder) {
 	for _, a := range created {
 		require.NoError(t, a.Err)
 	}
+	settle(t, adm, acl, 1)
+}
+
+// settle waits until the broker knows so many of each of the ACLs: it learns of a change after the answer.
+func settle(t *testing.T, adm *kadm.Client, acl *kadm.ACLBuilder, each int) {
+	t.Helper()
+	ctx, cancel := within(t)
+	defer cancel()
 	require.EventuallyWithT(t, func(t *assert.CollectT) {
 		known, err := adm.DescribeACLs(ctx, acl)
 		require.NoError(t, err)
 		for _, k := range known {
-			assert.NotEmpty(t, k.Described, "%v", k.Operation)
+			require.NoError(t, k.Err)
+			assert.Len(t, k.Described, each, "%v", k.Operation)
 		}
 	}, patience, 20*time.Millisecond)
 }
