@@ -19,7 +19,8 @@ const pollWait = time.Second
 // feed is a topic that is read.
 type feed struct {
 	connection kafka.Connection
-	topic, id  string // an empty id is not known
+	doing      kafka.Doing // that, for its errors; it names the topic
+	id         string      // the topic's; an empty one is not known
 }
 
 // read hands all that is left of the topic's partitions to f, a fetched chunk of one at a time, and moves their next
@@ -38,7 +39,7 @@ func (t feed) read(ctx context.Context, partitions []partition, f func(i int, ch
 		return nil
 	}
 	client, err := t.connection.Client(
-		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{t.topic: offsets}),
+		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{t.doing.Topic: offsets}),
 		kgo.ConsumeResetOffset(kgo.NoResetOffset()),
 		kgo.FetchIsolationLevel(kgo.ReadCommitted()),
 		kgo.KeepControlRecords(),  // the last offset may be one's
@@ -76,7 +77,7 @@ func (t feed) read(ctx context.Context, partitions []partition, f func(i int, ch
 			if p.next = fetched.Records[len(fetched.Records)-1].Offset + 1; p.next >= p.end {
 				p.next = p.end
 				open--
-				client.RemoveConsumePartitions(map[string][]int32{t.topic: {p.id}})
+				client.RemoveConsumePartitions(map[string][]int32{t.doing.Topic: {p.id}})
 			}
 		})
 		if failed != nil {
@@ -86,7 +87,7 @@ func (t feed) read(ctx context.Context, partitions []partition, f func(i int, ch
 			if err := t.connection.Ping(ctx); err != nil {
 				return err
 			}
-			return fmt.Errorf("no records of topic %s came for %s, and %d of its partitions are not at their ends; try again, or with a longer --retry-timeout", t.topic, silence.Round(time.Second), open)
+			return fmt.Errorf("no records of topic %s came for %s, and %d of its partitions are not at their ends; try again, or with a longer --retry-timeout", t.doing.Topic, silence.Round(time.Second), open)
 		}
 	}
 	return nil
@@ -95,7 +96,7 @@ func (t feed) read(ctx context.Context, partitions []partition, f func(i int, ch
 // fault returns why the topic cannot be read on, if it cannot. What may pass is left to the client, which tries again.
 func (t feed) fault(ctx context.Context, client *kgo.Client, fetches kgo.Fetches) (err error) {
 	if ctx.Err() != nil {
-		return fmt.Errorf("reading topic %s: %w", t.topic, context.Cause(ctx))
+		return fmt.Errorf("reading topic %s: %w", t.doing.Topic, context.Cause(ctx))
 	}
 	fetches.EachTopic(func(f kgo.FetchTopic) {
 		if err == nil {
@@ -109,7 +110,7 @@ func (t feed) fault(ctx context.Context, client *kgo.Client, fetches kgo.Fetches
 		switch {
 		case errors.Is(e.Err, context.DeadlineExceeded), kerr.IsRetriable(e.Err) && !isUnknown(e.Err):
 		case errors.Is(e.Err, kerr.UnknownTopicID):
-			is, err := t.connection.Identify(ctx, kadm.NewClient(client), kafka.Doing{Operation: "Read", Topic: t.topic})
+			is, err := t.connection.Identify(ctx, kadm.NewClient(client), t.doing)
 			if err == nil {
 				err = t.same(is.Topic)
 			}
@@ -117,9 +118,9 @@ func (t feed) fault(ctx context.Context, client *kgo.Client, fetches kgo.Fetches
 				return err
 			}
 		case errors.Is(e.Err, kerr.OffsetOutOfRange):
-			return fmt.Errorf("%w: records of topic %s partition %d were deleted while they were read; run again", kafka.ErrDataLoss, t.topic, e.Partition)
+			return fmt.Errorf("%w: records of topic %s partition %d were deleted while they were read; run again", kafka.ErrDataLoss, t.doing.Topic, e.Partition)
 		default:
-			return t.connection.Explain(e.Err, kafka.Doing{Operation: "Read", Topic: t.topic})
+			return t.connection.Explain(e.Err, t.doing)
 		}
 	}
 	return nil
@@ -130,7 +131,7 @@ func (t feed) same(id string) error {
 	if kafka.SameID(t.id, id) {
 		return nil
 	}
-	return fmt.Errorf("topic %s was deleted and made again while it was read: it was of id %s, and is of %s now; run again", t.topic, t.id, id)
+	return fmt.Errorf("topic %s was deleted and made again while it was read: it was of id %s, and is of %s now; run again", t.doing.Topic, t.id, id)
 }
 
 func isUnknown(err error) bool {

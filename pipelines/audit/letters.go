@@ -22,8 +22,9 @@ type letters struct {
 // letters reads the dead letter topic to its end as it is now. A topic that is not there holds none.
 func (s *source) letters(ctx context.Context, topic string) (*letters, error) {
 	l := &letters{late: make([]offsets, len(s.partitions)), other: make([]offsets, len(s.partitions))}
+	reading := kafka.Doing{Operation: "Read", Topic: topic, Flag: kafka.DeadLetterFlag}
 	extent, err := kafka.Resolve(ctx, s.admin, topic, kafka.Instant{Word: settings.Earliest}, kafka.Instant{Word: settings.Latest})
-	if err = s.connection.Explain(err, kafka.Doing{Operation: "Read", Topic: topic}); errors.Is(err, kafka.ErrNoTopic) {
+	if err = s.connection.Explain(err, reading); errors.Is(err, kafka.ErrNoTopic) {
 		return l, nil
 	}
 	if err != nil {
@@ -33,7 +34,7 @@ func (s *source) letters(ctx context.Context, topic string) (*letters, error) {
 	for i, id := range extent.Partitions {
 		partitions = append(partitions, partition{id: id, next: extent.Start[i], end: extent.End[i]})
 	}
-	return l, feed{connection: s.connection, topic: topic}.read(ctx, partitions, func(_ int, chunk []*kgo.Record) error {
+	return l, feed{connection: s.connection, doing: reading}.read(ctx, partitions, func(_ int, chunk []*kgo.Record) error {
 		for _, rec := range chunk {
 			if !rec.Attrs.IsControl() {
 				s.file(l, rec)

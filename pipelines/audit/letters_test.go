@@ -2,9 +2,15 @@ package audit
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
 	"pgregory.net/rapid"
+
+	"clickstream/io/kafka"
+	"clickstream/testing/kafkatest"
 )
 
 // TestOffsetsAreASet compares the bits with a map, asked in any order.
@@ -25,4 +31,22 @@ func TestOffsetsAreASet(t *testing.T) {
 			},
 		})
 	})
+}
+
+// TestATopicThatGoesMeanwhile deletes it while it is read.
+func TestATopicThatGoesMeanwhile(t *testing.T) {
+	c := kafkatest.StartEmbedded(t)
+	topic := c.Topic(t, 1)
+	c.Produce(t, topic, &kgo.Record{})
+	of := feed{
+		connection: kafka.Connection{Brokers: c.Brokers, RetryTimeout: time.Minute},
+		doing:      kafka.Doing{Operation: "Read", Topic: topic, Flag: kafka.DeadLetterFlag},
+	}
+	err := of.read(t.Context(), []partition{{id: 0, next: 0, end: 2}}, func(int, []*kgo.Record) error {
+		_, err := kadm.NewClient(c.Client(t)).DeleteTopic(t.Context(), topic)
+		return err
+	})
+	require.ErrorIs(t, err, kafka.ErrNoTopic)
+	require.ErrorContains(t, err, "topic "+topic+" does not exist")
+	require.ErrorContains(t, err, "or name another with --dead-letter-topic")
 }

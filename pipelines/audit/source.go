@@ -76,7 +76,7 @@ func open(ctx context.Context, a *settings.Audit) (_ *source, err error) {
 		return nil, err
 	}
 	s.admin = kadm.NewClient(s.client)
-	is, err := s.connection.Identify(ctx, s.admin, kafka.Doing{Operation: "Read", Topic: a.Topic})
+	is, err := s.connection.Identify(ctx, s.admin, s.reading())
 	if s.of.Cluster != "" && is.Cluster != "" && s.of.Cluster != is.Cluster {
 		return nil, fmt.Errorf("table %s was counted from Kafka cluster %s, and --brokers are of %s; name the brokers of the first, or another --table", a.Table, s.of.Cluster, is.Cluster)
 	}
@@ -101,11 +101,12 @@ func (s *source) close() {
 }
 
 // feed returns the topic as it is read.
-func (s *source) feed() feed { return feed{s.connection, s.Topic, s.topicID} }
+func (s *source) feed() feed { return feed{s.connection, s.reading(), s.topicID} }
 
-func (s *source) explain(err error) error {
-	return s.connection.Explain(err, kafka.Doing{Operation: "Read", Topic: s.Topic})
-}
+// reading is what is done with the topic, for errors.
+func (s *source) reading() kafka.Doing { return kafka.Doing{Operation: "Read", Topic: s.Topic} }
+
+func (s *source) explain(err error) error { return s.connection.Explain(err, s.reading()) }
 
 // bound finds out which offsets are to be read: from the table's beginning or, if from is not zero, from where clicks
 // of windows from then on may lie; to the topic's ends as they are now. The table's windows must have been listed
