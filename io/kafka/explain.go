@@ -36,7 +36,7 @@ var (
 
 // Doing says what was being done, and to what, when an error came.
 type Doing struct {
-	Operation string // in Kafka's words: Read, Write, Describe, Create, Alter, AlterConfigs, DescribeConfigs
+	Operation string // in Kafka's words: Read, Write, Describe, Create, Alter, Delete, AlterConfigs, DescribeConfigs
 	Topic     string
 	Flag      string // the option that names Topic, where it is not --topic
 	Group     string
@@ -130,11 +130,8 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 		if c.SASLUser == "" {
 			principal = "User:NAME"
 		}
-		op := d.Operation
-		if op == "" {
-			op = "Describe"
-		}
-		if strings.HasPrefix(resource, "--group") && d.Operation != "Describe" { // as who only looks at its offsets says
+		op := cmp.Or(d.Operation, "Describe")
+		if strings.HasPrefix(resource, "--group") && d.Operation != "Describe" && d.Operation != "Delete" { // what is done with its offsets
 			op = "Read"
 		}
 		short := fmt.Sprintf("no permission to %s %s", inWords(op), what)
@@ -144,6 +141,8 @@ func (c Connection) aboutAccess(err error, d Doing) *fault {
 	switch {
 	case errors.Is(err, kerr.TopicAuthorizationFailed):
 		return denied("topic "+d.Topic, "--topic "+d.Topic)
+	case errors.Is(err, kerr.GroupAuthorizationFailed) && d.Operation == "Delete":
+		return denied("consumer group "+d.Group, "--group "+d.Group)
 	case errors.Is(err, kerr.GroupAuthorizationFailed):
 		return denied("with consumer group "+d.Group, "--group "+d.Group)
 	case d.Group != "" && (errors.Is(err, kerr.UnknownMemberID) || errors.Is(err, kerr.IllegalGeneration) || errors.Is(err, kerr.RebalanceInProgress)):

@@ -184,6 +184,8 @@ func TestExplain(t *testing.T) {
 			"no permission to write to topic dlq; it needs the ACL Write: kafka-acls.sh --bootstrap-server b:9092 --add --allow-principal User:alice --operation Write --topic dlq"},
 		"may not commit": {kerr.GroupAuthorizationFailed, kafka.Doing{Group: "g"}, kafka.ErrDenied,
 			"no permission to read with consumer group g; it needs the ACL Read: kafka-acls.sh --bootstrap-server b:9092 --add --allow-principal User:alice --operation Read --group g"},
+		"may not delete a group": {kerr.GroupAuthorizationFailed, kafka.Doing{Operation: "Delete", Group: "g"}, kafka.ErrDenied,
+			"no permission to delete consumer group g; it needs the ACL Delete: kafka-acls.sh --bootstrap-server b:9092 --add --allow-principal User:alice --operation Delete --group g"},
 		"may not create": {kerr.ClusterAuthorizationFailed, kafka.Doing{Operation: "Create", Topic: "dlq"}, kafka.ErrDenied,
 			"no permission to create topic dlq; it needs the ACL Create: kafka-acls.sh --bootstrap-server b:9092 --add --allow-principal User:alice --operation Create --topic dlq"},
 		"a topic's name": {kerr.InvalidTopicException, kafka.Doing{Operation: "Read", Topic: "a b"}, kafka.ErrNoTopic,

@@ -53,19 +53,21 @@ func (p Plan) startKafkaIO(ctx context.Context, admin *kadm.Client) error {
 }
 
 // endKafkaIO deletes KafkaIO's group, once nobody starts from it any more. The group of a run that was killed goes when
-// the broker finds it unused (offsets.retention.minutes), and so does one that may not be deleted.
+// the broker finds it unused (offsets.retention.minutes), and so does one that may not be deleted, which is told.
 func (p Plan) endKafkaIO(ctx context.Context) {
 	if p.KafkaIO == nil {
 		return
 	}
 	ctx, done := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
 	defer done()
-	client, err := p.KafkaIO.Reader.Connection.Client()
+	connection := p.KafkaIO.Reader.Connection
+	client, err := connection.Client()
 	if err == nil {
 		defer client.Close()
 		_, err = kadm.NewClient(client).DeleteGroup(ctx, p.KafkaIO.Group)
 	}
 	if err != nil {
-		slog.Debug("a consumer group was left behind", "group", p.KafkaIO.Group, "error", err)
+		slog.Warn("a consumer group of this run alone is left; the broker forgets it in time (offsets.retention.minutes)",
+			"group", p.KafkaIO.Group, "error", connection.Explain(err, kafka.Doing{Operation: "Delete", Group: p.KafkaIO.Group}))
 	}
 }

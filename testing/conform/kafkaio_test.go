@@ -1,9 +1,11 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
-	"strconv"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -45,7 +47,7 @@ func TestKafkaIOOnFlink(t *testing.T) {
 
 	cluster := kafkatest.FindReal(t)
 	tls, sasl := cluster.TLS(t), cluster.SASL(t)
-	for name, secured := range map[string]struct {
+	for name, by := range map[string]struct {
 		brokers []string
 		flags   []string
 	}{
@@ -56,19 +58,10 @@ func TestKafkaIOOnFlink(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g, err := parse("secured", strings.NewReader("format json\n0: 5*/a@12:00:01 json\n1: /b@12:01:01\nfollow"))
-			require.NoError(t, err)
-			topic, err := s.newTopic(t.Context(), "clickstream-conform-kafkaio-"+strings.ToLower(name)+"-"+strconv.FormatInt(time.Now().UnixNano(), 10), g)
-			require.NoError(t, err)
-			defer func() { assert.NoError(t, topic.remove(t.Context())) }()
-			require.NoError(t, topic.write(t.Context(), g.steps[0].records))
-			open := &play{suite: s, golden: g, runner: kafkaioOnFlink(t), topic: topic, table: filepath.Join(t.TempDir(), "table")}
-			by := *s
-			by.connection.Brokers = secured.brokers
-			through := *open
-			through.suite = &by
+			open, through := s.secured(t, name, by.brokers)
+			topic := open.topic
 
-			run, err := through.start(t.Context(), true, nil, secured.flags...)
+			run, err := through.start(t.Context(), true, nil, by.flags...)
 			require.NoError(t, err)
 			defer run.kill()
 			require.NoError(t, open.untilSame(t.Context(), run))
@@ -82,6 +75,78 @@ func TestKafkaIOOnFlink(t *testing.T) {
 			groups, err = kadm.NewClient(topic.client).ListGroups(t.Context())
 			require.NoError(t, err)
 			assert.Equal(t, []string{topic.name}, ofTopic(groups, topic.name), "KafkaIO's is gone")
+		})
+	}
+}
+
+// secured returns a case on Flink by KafkaIO whose records are there: as the suite sees it, which may do everything, and as
+// a run through other brokers does.
+func (s *suite) secured(t *testing.T, name string, brokers []string) (open, through *play) {
+	t.Helper()
+	g, err := parse("secured", strings.NewReader("format json\n0: 5*/a@12:00:01 json\n1: /b@12:01:01\nfollow"))
+	require.NoError(t, err)
+	topic, err := s.newTopic(t.Context(), fmt.Sprint("clickstream-conform-kafkaio-", name, "-", time.Now().UnixNano()), g)
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, topic.remove(context.WithoutCancel(t.Context()))) })
+	require.NoError(t, topic.write(t.Context(), g.steps[0].records))
+	open = &play{suite: s, golden: g, runner: kafkaioOnFlink(t), topic: topic, table: filepath.Join(t.TempDir(), "table")}
+	by, of := *s, *open
+	by.connection.Brokers = brokers
+	of.suite = &by
+	return open, &of
+}
+
+// TestKafkaIOsPermissions runs it as a user who has the permissions that README names, and who lacks one.
+func TestKafkaIOsPermissions(t *testing.T) {
+	s := newSuite(t)
+	cluster := kafkatest.FindReal(t).SASL(t)
+	flags := []string{"--sasl-mechanism", "PLAIN", "--sasl-user", kafkatest.Nobody.Name, "--sasl-password-file", kafkatest.Nobody.PasswordFile(t)}
+	for name, test := range map[string]struct {
+		may  []kadm.ACLOperation // with KafkaIO's group
+		says string
+	}{
+		"all":       {[]kadm.ACLOperation{kadm.OpRead, kadm.OpDelete}, ""},
+		"no-delete": {[]kadm.ACLOperation{kadm.OpRead}, "no permission to delete consumer group "},
+		"no-read":   {[]kadm.ACLOperation{kadm.OpDelete}, "no permission to read with consumer group "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			open, through := s.secured(t, name, cluster.Brokers)
+			topic := open.topic
+			allow := func(pattern kadm.ACLPattern, operations ...kadm.ACLOperation) *kadm.ACLBuilder {
+				return kadm.NewACLs().Allow("User:" + kafkatest.Nobody.Name).AllowHosts("*").ResourcePatternType(pattern).Operations(operations...)
+			}
+			cluster.AddACLs(t, allow(kadm.ACLPatternLiteral, kadm.OpRead).Topics(topic.name).Groups(topic.name))
+			cluster.AddACLs(t, allow(kadm.ACLPatternLiteral, kadm.OpWrite, kadm.OpCreate).Topics(topic.letters()))
+			cluster.AddACLs(t, allow(kadm.ACLPatternPrefixed, test.may...).Groups(topic.name+"-kafkaio-"))
+
+			run, err := through.start(t.Context(), true, nil, flags...)
+			require.NoError(t, err)
+			defer run.kill()
+			if !slices.Contains(test.may, kadm.OpRead) {
+				err := run.succeeds()
+				require.ErrorContains(t, err, test.says+topic.name+"-kafkaio-")
+				require.ErrorContains(t, err, "--operation Read --group "+topic.name+"-kafkaio-")
+				return
+			}
+			require.NoError(t, open.untilSame(t.Context(), run))
+			run.interrupt()
+			require.NoError(t, run.succeeds())
+			require.NoError(t, open.cancel(t.Context(), run))
+			require.NoError(t, open.judge(t.Context()))
+			complaints := strings.Join(run.complain, "\n")
+			groups, err := kadm.NewClient(topic.client).ListGroups(t.Context())
+			require.NoError(t, err)
+			if test.says == "" {
+				assert.NotContains(t, complaints, "consumer group")
+				assert.Equal(t, []string{topic.name}, ofTopic(groups, topic.name))
+				return
+			}
+			assert.Contains(t, complaints, test.says+topic.name+"-kafkaio-")
+			left := ofTopic(groups, topic.name)
+			assert.Len(t, left, 2, "KafkaIO's is left")
+			_, err = kadm.NewClient(topic.client).DeleteGroups(t.Context(), left...)
+			require.NoError(t, err)
 		})
 	}
 }
