@@ -234,7 +234,7 @@ func (p *prepared) name(resource string) string {
 func (p *prepared) run(has []permission) (string, error) {
 	p.Helper()
 	for _, h := range has {
-		acl := kadm.NewACLs().Allow("User:" + kafkatest.Nobody.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral).Operations(operations[h.operation])
+		acl := kafkatest.Nobody.Allowed(operations[h.operation])
 		switch h.resource {
 		case "topic":
 			acl = acl.Topics(p.topic)

@@ -103,19 +103,14 @@ func TestReplayWithoutPermission(t *testing.T) {
 		require.ErrorIs(t, err, kafka.ErrDenied)
 		refused(t, err, "no permission to write to transactional.id "+id, "--allow-principal User:worker --operation Write --operation Describe --transactional-id "+id)
 
-		allow := kadm.NewACLs().TransactionalIDs(id).Allow("User:"+kafkatest.Worker.Name).AllowHosts("*").
-			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite, kadm.OpDescribe)
-		deny := func(topic string) *kadm.ACLBuilder {
-			return kadm.NewACLs().Topics(topic).Deny("User:" + kafkatest.Worker.Name).DenyHosts("*").
-				ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpWrite)
-		}
-		d.cluster.AddACLs(t, allow)
+		d.cluster.AddACLs(t, kafkatest.Worker.Allowed(kadm.OpWrite, kadm.OpDescribe).TransactionalIDs(id))
 		for _, topic := range []string{d.topic, d.letters} {
-			d.cluster.AddACLs(t, deny(topic))
+			denied := kafkatest.Worker.Denied(kadm.OpWrite).Topics(topic)
+			d.cluster.AddACLs(t, denied)
 			_, err = d.tryReplay(t.Context(), as(kafkatest.Worker)...)
 			require.ErrorIs(t, err, kafka.ErrDenied)
 			require.ErrorContains(t, err, "no permission to write to topic "+topic)
-			d.cluster.RemoveACLs(t, deny(topic))
+			d.cluster.RemoveACLs(t, denied)
 		}
 		_, err = d.tryReplay(t.Context(), as(kafkatest.Worker)...)
 		require.NoError(t, err)

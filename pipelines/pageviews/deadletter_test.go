@@ -81,8 +81,8 @@ func TestDeadLettersThatCannotBeWritten(t *testing.T) {
 			[]string{"does not exist", "or no longer; make it"},
 		},
 		"not permitted": {
-			func(j *job) { j.cluster.AddACLs(j.T, denied(j.settings.DeadLetterTopic, kadm.OpWrite)) },
-			func(j *job) { j.cluster.RemoveACLs(j.T, denied(j.settings.DeadLetterTopic, kadm.OpWrite)) },
+			func(j *job) { j.cluster.AddACLs(j.T, j.mayNotWriteDeadLetters()) },
+			func(j *job) { j.cluster.RemoveACLs(j.T, j.mayNotWriteDeadLetters()) },
 			[]string{"no permission to write to topic", "it needs the ACL Write", "--allow-principal User:worker"},
 		},
 		"records too large": {
@@ -116,6 +116,10 @@ func TestDeadLettersThatCannotBeWritten(t *testing.T) {
 	}
 }
 
+func (j *job) mayNotWriteDeadLetters() *kadm.ACLBuilder {
+	return kafkatest.Worker.Denied(kadm.OpWrite).Topics(j.settings.DeadLetterTopic)
+}
+
 // attempt runs the job, and returns how it ended.
 func (j *job) attempt() error {
 	p, err := pageviews.Prepare(j.Context(), &j.settings)
@@ -143,12 +147,6 @@ func (j *job) limitDeadLetters(bytes string) {
 	}, patience, 20*time.Millisecond, "the broker does not learn of the limit")
 }
 
-// denied is that the worker may not do something with a topic.
-func denied(topic string, what kadm.ACLOperation) *kadm.ACLBuilder {
-	return kadm.NewACLs().Topics(topic).Deny("User:" + kafkatest.Worker.Name).DenyHosts("*").
-		ResourcePatternType(kadm.ACLPatternLiteral).Operations(what)
-}
-
 func TestNarrowDeadLetterTopicIsToldAtTheStart(t *testing.T) {
 	t.Parallel()
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
@@ -169,7 +167,7 @@ func TestDeadLetterTopicOfUnknownSize(t *testing.T) {
 		j := newJob(t, c.SASL(t), 1, as(t, kafkatest.Worker, "--format", "json")...)
 		j.makeDeadLetterTopic()
 		j.limitDeadLetters("16000000")
-		j.cluster.AddACLs(t, denied(j.settings.DeadLetterTopic, kadm.OpDescribeConfigs))
+		j.cluster.AddACLs(t, kafkatest.Worker.Denied(kadm.OpDescribeConfigs).Topics(j.settings.DeadLetterTopic))
 		j.produce(&kgo.Record{Value: []byte(noise10MB())})
 		refused(t, j.attempt(), "a record of 104", "--add-config max.message.bytes=11534336", "needs the ACL DescribeConfigs")
 	})

@@ -222,7 +222,7 @@ func TestPermissionIsTakenAwayMidRun(t *testing.T) {
 		r := j.start()
 		j.produce(j.click(0, "/", noon))
 		r.reads(1)
-		j.cluster.AddACLs(t, denied(j.settings.Topic, kadm.OpRead))
+		j.cluster.AddACLs(t, kafkatest.Worker.Denied(kadm.OpRead).Topics(j.settings.Topic))
 		refused(t, r.wait(), "no permission to read topic "+j.settings.Topic, "--operation Read --topic")
 	})
 }

@@ -88,21 +88,18 @@ func TestPermissions(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		t.Parallel()
 		secure := c.SASL(t)
-		deny := func(acl *kadm.ACLBuilder) *kadm.ACLBuilder {
-			return acl.Deny("User:" + kafkatest.Worker.Name).DenyHosts("*").ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpRead)
-		}
 		for name, test := range map[string]struct {
 			user kafkatest.User
 			deny func(*job) *kadm.ACLBuilder
 			says func(*job) []string
 		}{
 			"may not read the topic": {kafkatest.Worker,
-				func(j *job) *kadm.ACLBuilder { return deny(kadm.NewACLs().Topics(j.settings.Topic)) },
+				func(j *job) *kadm.ACLBuilder { return kafkatest.Worker.Denied(kadm.OpRead).Topics(j.settings.Topic) },
 				func(j *job) []string {
 					return []string{"no permission to read topic " + j.settings.Topic, "it needs the ACL Read: kafka-acls.sh", "--allow-principal User:worker --operation Read --topic " + j.settings.Topic}
 				}},
 			"may not commit for the group": {kafkatest.Worker,
-				func(j *job) *kadm.ACLBuilder { return deny(kadm.NewACLs().Groups(j.settings.Group)) },
+				func(j *job) *kadm.ACLBuilder { return kafkatest.Worker.Denied(kadm.OpRead).Groups(j.settings.Group) },
 				func(j *job) []string {
 					return []string{"consumer group " + j.settings.Group, "--allow-principal User:worker --operation Read --group " + j.settings.Group}
 				}},

@@ -113,12 +113,9 @@ func TestKafkaIOsPermissions(t *testing.T) {
 			t.Parallel()
 			open, through := s.secured(t, name, cluster.Brokers)
 			topic := open.topic
-			allow := func(pattern kadm.ACLPattern, operations ...kadm.ACLOperation) *kadm.ACLBuilder {
-				return kadm.NewACLs().Allow("User:" + kafkatest.Nobody.Name).AllowHosts("*").ResourcePatternType(pattern).Operations(operations...)
-			}
-			cluster.AddACLs(t, allow(kadm.ACLPatternLiteral, kadm.OpRead).Topics(topic.name).Groups(topic.name))
-			cluster.AddACLs(t, allow(kadm.ACLPatternLiteral, kadm.OpWrite, kadm.OpCreate).Topics(topic.letters()))
-			cluster.AddACLs(t, allow(kadm.ACLPatternPrefixed, test.may...).Groups(topic.name+"-kafkaio-"))
+			cluster.AddACLs(t, kafkatest.Nobody.Allowed(kadm.OpRead).Topics(topic.name).Groups(topic.name))
+			cluster.AddACLs(t, kafkatest.Nobody.Allowed(kadm.OpWrite, kadm.OpCreate).Topics(topic.letters()))
+			cluster.AddACLs(t, kafkatest.Nobody.Allowed(test.may...).Groups(topic.name+"-kafkaio-").ResourcePatternType(kadm.ACLPatternPrefixed))
 
 			run, err := through.start(t.Context(), true, nil, flags...)
 			require.NoError(t, err)

@@ -213,8 +213,7 @@ func TestPermissionsEndWithTheTest(t *testing.T) {
 	kafkatest.Each(t, func(t *testing.T, c *kafkatest.Cluster) {
 		c = c.SASL(t)
 		topic := c.Topic(t, 1)
-		acl := kadm.NewACLs().Topics(topic).Allow("User:" + kafkatest.Nobody.Name).AllowHosts("*").
-			ResourcePatternType(kadm.ACLPatternLiteral).Operations(kadm.OpDescribe)
+		acl := kafkatest.Nobody.Allowed(kadm.OpDescribe).Topics(topic)
 		topics := func(t *testing.T) []string {
 			listed, err := kadm.NewClient(as(t, c, kgo.SASL(mechanism("PLAIN", kafkatest.Nobody)))).ListTopics(within(t))
 			require.NoError(t, err)

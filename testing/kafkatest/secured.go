@@ -40,6 +40,16 @@ var (
 // User is a user's name and password.
 type User struct{ Name, Password string }
 
+// Allowed is that the user may do something, with what the test adds: resources of just those names, unless it says otherwise.
+func (u User) Allowed(operations ...kadm.ACLOperation) *kadm.ACLBuilder {
+	return kadm.NewACLs().Allow("User:" + u.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral).Operations(operations...)
+}
+
+// Denied is that the user may not, whatever is allowed.
+func (u User) Denied(operations ...kadm.ACLOperation) *kadm.ACLBuilder {
+	return kadm.NewACLs().Deny("User:" + u.Name).DenyHosts("*").ResourcePatternType(kadm.ACLPatternLiteral).Operations(operations...)
+}
+
 // PasswordFile writes the user's password to a file that is removed with the test, and returns its path.
 func (u User) PasswordFile(t *testing.T) string {
 	t.Helper()
@@ -118,11 +128,9 @@ func refusePlainly(b *embedded.Broker) {
 // they keep it: other tests on the same cluster go on.
 func (c *Cluster) permit(t *testing.T) {
 	t.Helper()
-	worker := kadm.NewACLs().Topics("*").Groups("*").Allow("User:" + Worker.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
-	watcher := kadm.NewACLs().Topics("*").Allow("User:" + Watcher.Name).AllowHosts("*").ResourcePatternType(kadm.ACLPatternLiteral)
 	adm := kadm.NewClient(c.Client(t))
-	grant(t, adm, worker.Operations(kadm.OpRead, kadm.OpWrite, kadm.OpDescribeConfigs))
-	grant(t, adm, watcher.Operations(kadm.OpDescribe))
+	grant(t, adm, Worker.Allowed(kadm.OpRead, kadm.OpWrite, kadm.OpDescribeConfigs).Topics("*").Groups("*"))
+	grant(t, adm, Watcher.Allowed(kadm.OpDescribe).Topics("*"))
 }
 
 // AddACLs permits or denies something for as long as the test lasts, and waits until the broker heeds it.
