@@ -2,7 +2,9 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"sync"
 	"time"
@@ -16,14 +18,19 @@ import (
 
 func init() { grpcx.Dial = dial }
 
-// dial connects as grpcx.DefaultDial does, and mends the streams that it carries: see controlStream and oneReader.
+// dial connects as grpcx.DefaultDial does, and mends the streams that it carries: see mended.
 func dial(ctx context.Context, endpoint string, timeout time.Duration) (*grpc.ClientConn, error) {
+	return dialThrough(ctx, endpoint, timeout)
+}
+
+// dialThrough is dial, for a test that has the streams before they are mended.
+func dialThrough(ctx context.Context, endpoint string, timeout time.Duration, before ...grpc.StreamClientInterceptor) (*grpc.ClientConn, error) {
 	ctx, done := context.WithTimeout(ctx, timeout)
 	defer done()
 	cc, err := grpc.NewClient("passthrough:///"+endpoint,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
-		grpc.WithStreamInterceptor(mended))
+		grpc.WithChainStreamInterceptor(append([]grpc.StreamClientInterceptor{mended}, before...)...))
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", endpoint, err)
 	}
@@ -37,22 +44,71 @@ func dial(ctx context.Context, endpoint string, timeout time.Duration) (*grpc.Cl
 	return cc, nil
 }
 
-var controlMethod = "/" + fnpb.BeamFnControl_ServiceDesc.ServiceName + "/" + fnpb.BeamFnControl_ServiceDesc.Streams[0].StreamName
+var (
+	controlMethod = methodOf(&fnpb.BeamFnControl_ServiceDesc)
+	dataMethod    = methodOf(&fnpb.BeamFnData_ServiceDesc)
+	stateMethod   = methodOf(&fnpb.BeamFnState_ServiceDesc)
+)
 
-// mended makes the stream by which a runner controls a worker that can be ended a controlStream, and has one reader at a
-// time for the others.
+// methodOf returns the method that opens a service's first stream.
+func methodOf(s *grpc.ServiceDesc) string { return "/" + s.ServiceName + "/" + s.Streams[0].StreamName }
+
+// mended makes the streams between a runner and a worker that can be ended a controlStream, a dataStream and a stateStream,
+// and leaves others as they are.
 func mended(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
 	stream, err := open(ctx, desc, cc, method, opts...)
-	if err != nil {
-		return nil, err
+	b, ok := ctx.Value(bundlesKey{}).(*bundles)
+	if err != nil || !ok {
+		return stream, err
 	}
-	end, ok := ctx.Value(endKey{}).(context.CancelFunc)
-	if !ok || method != controlMethod {
-		return &oneReader{ClientStream: stream}, nil
+	switch method {
+	case controlMethod:
+		return &controlStream{ClientStream: stream, bundles: b}, nil
+	case dataMethod:
+		return &dataStream{stream, b}, nil
+	case stateMethod:
+		return &stateStream{stream}, nil
 	}
-	c := &controlStream{ClientStream: stream, end: end, owed: map[string]bool{}}
-	c.answered.L = &c.mu
-	return c, nil
+	return stream, nil
+}
+
+// bundles are those of a worker that are under way.
+type bundles struct {
+	context context.Context
+	cancel  context.CancelFunc
+
+	mu       sync.Mutex
+	answered sync.Cond
+	owed     map[string]bool // by their instructions
+}
+
+// lastBundles is how long bundles are waited for that are told to end. They do so within a few milliseconds, unless they
+// wait for a disk or a broker that hangs.
+const lastBundles = 5 * time.Second
+
+// end ends the bundles, and waits until they have been answered.
+func (b *bundles) end() {
+	b.cancel()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	end := time.Now().Add(lastBundles)
+	defer time.AfterFunc(lastBundles, b.answered.Broadcast).Stop()
+	for len(b.owed) > 0 && time.Now().Before(end) {
+		b.answered.Wait()
+	}
+}
+
+func (b *bundles) begins(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.owed[id] = true
+}
+
+func (b *bundles) answers(id string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	delete(b.owed, id)
+	b.answered.Broadcast()
 }
 
 // controlStream is a worker's stream of requests, which it answers. Its end reaches the worker once all bundles have
@@ -63,73 +119,87 @@ func mended(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, met
 // opened would be left open, too.
 type controlStream struct {
 	grpc.ClientStream
-	end context.CancelFunc // ends the worker's bundles
-
-	mu       sync.Mutex
-	answered sync.Cond
-	owed     map[string]bool // the bundles that are under way, by their instructions
-	ended    bool
+	bundles *bundles
 }
-
-// lastBundles is how long bundles are waited for that are told to end. They do so within a few milliseconds, unless they
-// wait for a disk or a broker that hangs.
-const lastBundles = 5 * time.Second
 
 // RecvMsg returns the next request. At the end of the stream, it ends the bundles and waits for their answers.
 func (c *controlStream) RecvMsg(m any) error {
-	err := c.ClientStream.RecvMsg(m)
-	if err != nil {
-		c.end()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err != nil {
-		end := time.Now().Add(lastBundles)
-		defer time.AfterFunc(lastBundles, c.answered.Broadcast).Stop()
-		for c.ended = true; len(c.owed) > 0 && time.Now().Before(end); {
-			c.answered.Wait()
-		}
+	if err := c.ClientStream.RecvMsg(m); err != nil {
+		c.bundles.end()
 		return err
 	}
 	if req, ok := m.(*fnpb.InstructionRequest); ok && req.GetProcessBundle() != nil {
-		c.owed[req.GetInstructionId()] = true
+		c.bundles.begins(req.GetInstructionId())
 	}
 	return nil
 }
 
-// SendMsg sends an answer, or forgets it when the stream has ended: nobody waits for it.
+// SendMsg sends an answer, or forgets it when bundles have been told to end: nobody waits for it, and what it speaks of may
+// not have arrived.
 func (c *controlStream) SendMsg(m any) error {
-	err := c.ClientStream.SendMsg(m)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if resp, ok := m.(*fnpb.InstructionResponse); ok {
-		delete(c.owed, resp.GetInstructionId())
-		c.answered.Broadcast()
+	var err error
+	if c.bundles.context.Err() == nil {
+		err = c.ClientStream.SendMsg(m)
 	}
-	if c.ended {
+	if resp, ok := m.(*fnpb.InstructionResponse); ok {
+		c.bundles.answers(resp.GetInstructionId())
+	}
+	if c.bundles.context.Err() != nil {
 		return nil
 	}
 	return err
 }
 
-// oneReader is a stream that one reads at a time, as gRPC wants it. Who writes to a worker's data or state and finds the
-// stream ended reads what ended it, beside the one who reads the stream: a race (2.77, harness.dataWriter, StateChannel).
-type oneReader struct {
+// dataStream is what brings a worker its data, and takes what comes of them. Its end reaches the worker once all bundles
+// have been answered.
+//
+// A bundle whose data stop in the midst takes that for its end, is finished, and only then found to have failed (2.77,
+// exec.DataSource, harness.handleInstruction). Whoever finishes it sees that its context has ended.
+type dataStream struct {
 	grpc.ClientStream
-	mu sync.Mutex
+	bundles *bundles
 }
 
-// RecvMsg reads the next message, or what ended the stream.
-func (r *oneReader) RecvMsg(m any) error {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.ClientStream.RecvMsg(m)
+// RecvMsg returns the next data. At the end of the stream, it ends the bundles and waits for their answers.
+func (d *dataStream) RecvMsg(m any) error {
+	err := d.ClientStream.RecvMsg(m)
+	if err != nil {
+		d.bundles.end()
+	}
+	return err
 }
 
-type endKey struct{}
+// SendMsg sends what came of a bundle. Where that fails, it tells the bundles to end, and not who sends: Beam's writers ask
+// what has ended the stream beside its reader, which gRPC forbids, and may hold a lock that they then wait for (2.77,
+// harness.dataWriter, DataChannelManager.closeInstruction).
+func (d *dataStream) SendMsg(m any) error {
+	if d.ClientStream.SendMsg(m) != nil {
+		d.bundles.cancel()
+	}
+	return nil
+}
+
+// stateStream is what a worker asks for state by. Its writer would ask what has ended it beside its reader, too (2.77,
+// harness.StateChannel).
+type stateStream struct{ grpc.ClientStream }
+
+var errEnded = errors.New("the stream has ended")
+
+// SendMsg sends m. That the stream has ended is an error as others are.
+func (s *stateStream) SendMsg(m any) error {
+	err := s.ClientStream.SendMsg(m)
+	if errors.Is(err, io.EOF) {
+		return errEnded
+	}
+	return err
+}
+
+type bundlesKey struct{}
 
 // endable returns the context of a worker whose bundles end when the runner lets the worker go.
 func endable(ctx context.Context) (context.Context, context.CancelFunc) {
-	ctx, end := context.WithCancel(ctx)
-	return context.WithValue(ctx, endKey{}, end), end
+	ctx, cancel := context.WithCancel(ctx)
+	b := &bundles{context: ctx, cancel: cancel, owed: map[string]bool{}}
+	b.answered.L = &b.mu
+	return context.WithValue(ctx, bundlesKey{}, b), cancel
 }

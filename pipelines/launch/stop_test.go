@@ -3,13 +3,15 @@ package launch
 import (
 	"context"
 	"io"
-	"sync"
-	"sync/atomic"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	fnpb "github.com/apache/beam/sdks/v2/go/pkg/beam/model/fnexecution_v1"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/register"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/util/grpcx"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
@@ -20,15 +22,9 @@ type scripted struct {
 	grpc.ClientStream
 	requests chan *fnpb.InstructionRequest
 	sent     []string
-	reading  atomic.Int32 // those who read now
-	crowded  atomic.Bool  // there were several
 }
 
 func (s *scripted) RecvMsg(m any) error {
-	if s.reading.Add(1) > 1 {
-		s.crowded.Store(true)
-	}
-	defer s.reading.Add(-1)
 	req, ok := <-s.requests
 	if !ok {
 		return io.EOF
@@ -85,8 +81,7 @@ func TestEndWaitsForBundles(t *testing.T) {
 		require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "1"}))
 		synctest.Wait()
 		require.NoError(t, seen, "one is under way")
-		assert.Equal(t, []string{"2", "1"}, s.sent)
-		s.requests = nil
+		assert.Equal(t, []string{"2"}, s.sent, "nobody waits for others")
 		require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "3"}), "nobody waits for it")
 		synctest.Wait()
 		assert.ErrorIs(t, seen, io.EOF)
@@ -110,33 +105,109 @@ func TestBundleThatHangs(t *testing.T) {
 	})
 }
 
-// TestAnEndIsReadByOneAtATime reads a stream's end as Beam does: by its reader, and by a writer that finds it ended.
-func TestAnEndIsReadByOneAtATime(t *testing.T) {
+// TestOtherStreamsAreLeftAlone asks for those of other services, and of workers that nobody here ends.
+func TestOtherStreamsAreLeftAlone(t *testing.T) {
+	s := &scripted{}
 	worker, end := endable(t.Context())
 	defer end()
-	for name, in := range map[string]struct {
-		worker context.Context
-		method string
-	}{
-		"data":               {worker, "/org.apache.beam.model.fn_execution.v1.BeamFnData/Data"},
-		"control, no worker": {t.Context(), controlMethod},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := &scripted{requests: make(chan *fnpb.InstructionRequest)}
-			c := s.stream(in.worker, t, in.method)
-			var read [2]error
-			var readers sync.WaitGroup
-			for i := range read {
-				readers.Go(func() { read[i] = c.RecvMsg(&fnpb.InstructionRequest{}) })
+	assert.Same(t, s, s.stream(worker, t, methodOf(&fnpb.BeamFnLogging_ServiceDesc)))
+	for _, method := range []string{controlMethod, dataMethod, stateMethod} {
+		assert.Same(t, s, s.stream(t.Context(), t, method))
+	}
+}
+
+// TestWritersDoNotAsk writes to streams that have ended: Beam's writers read those that say so by an EOF. What came of a
+// bundle and could not be sent is not said to have been.
+func TestWritersDoNotAsk(t *testing.T) {
+	worker, end := endable(t.Context())
+	defer end()
+	control := &scripted{requests: make(chan *fnpb.InstructionRequest)}
+	answers := control.stream(worker, t, controlMethod)
+	err := (&scripted{}).stream(worker, t, stateMethod).SendMsg(&fnpb.InstructionResponse{})
+	require.ErrorIs(t, err, errEnded)
+	require.NotErrorIs(t, err, io.EOF)
+	require.NoError(t, answers.SendMsg(&fnpb.InstructionResponse{InstructionId: "1"}))
+	require.NoError(t, (&scripted{}).stream(worker, t, dataMethod).SendMsg(&fnpb.InstructionResponse{}))
+	require.ErrorIs(t, worker.Err(), context.Canceled)
+	require.NoError(t, answers.SendMsg(&fnpb.InstructionResponse{InstructionId: "2"}))
+	assert.Equal(t, []string{"1"}, control.sent)
+}
+
+// TestTheEndOfDataEndsBundles has the stream end that brings a bundle its data. Beam hears of it once the bundle has been
+// answered, which then knows.
+func TestTheEndOfDataEndsBundles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		requests, data := &scripted{requests: make(chan *fnpb.InstructionRequest, 1)}, &scripted{requests: make(chan *fnpb.InstructionRequest)}
+		worker, end := endable(t.Context())
+		defer end()
+		control, stream := requests.stream(worker, t, controlMethod), data.stream(worker, t, dataMethod)
+		requests.requests <- bundleOf("1")
+		require.NoError(t, control.RecvMsg(&fnpb.InstructionRequest{}))
+		var seen error
+		go func() { seen = stream.RecvMsg(&fnpb.InstructionRequest{}) }()
+		synctest.Wait()
+		require.NoError(t, worker.Err(), "it goes on")
+		close(data.requests)
+		synctest.Wait()
+		require.ErrorIs(t, worker.Err(), context.Canceled)
+		require.NoError(t, seen, "the bundle is under way")
+		require.NoError(t, control.SendMsg(&fnpb.InstructionResponse{InstructionId: "1"}))
+		synctest.Wait()
+		assert.ErrorIs(t, seen, io.EOF)
+	})
+}
+
+func init() {
+	register.DoFn3x0[context.Context, []byte, func(int64)](&witnessFn{})
+}
+
+// witnessed are the contexts, if they have ended, that bundles of witnessFn are finished with.
+var witnessed = make(chan error, 9)
+
+// witnessFn tells how a bundle is finished.
+type witnessFn struct{}
+
+func (*witnessFn) ProcessElement(context.Context, []byte, func(int64)) {}
+
+func (*witnessFn) FinishBundle(ctx context.Context, _ func(int64)) error {
+	witnessed <- ctx.Err()
+	return ctx.Err()
+}
+
+// shortData is a stream of a worker's data that ends where a bundle's last are to come.
+type shortData struct{ grpc.ClientStream }
+
+func (s shortData) RecvMsg(m any) error {
+	if err := s.ClientStream.RecvMsg(m); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(m.(*fnpb.Elements).GetData(), (*fnpb.Elements_Data).GetIsLast) {
+		return io.EOF
+	}
+	return nil
+}
+
+// TestABundleThatIsCutOffKnows runs one whose data end before all have come. Beam finishes it.
+func TestABundleThatIsCutOffKnows(t *testing.T) {
+	defer func() { grpcx.Dial = dial }()
+	grpcx.Dial = func(ctx context.Context, endpoint string, timeout time.Duration) (*grpc.ClientConn, error) {
+		return dialThrough(ctx, endpoint, timeout, func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+			stream, err := open(ctx, desc, cc, method, opts...)
+			if err != nil || method != dataMethod {
+				return stream, err
 			}
-			require.Eventually(t, func() bool { return s.reading.Load() > 0 }, time.Minute, time.Millisecond)
-			close(s.requests)
-			readers.Wait()
-			assert.Equal(t, [2]error{io.EOF, io.EOF}, read)
-			assert.False(t, s.crowded.Load(), "two read at a time")
-			assert.NoError(t, in.worker.Err(), "it is the control stream that ends a worker")
+			return shortData{stream}, nil
 		})
 	}
+	p, s := beam.NewPipelineWithRoot()
+	Outlet(s, Prism{}, beam.ParDo(s, &witnessFn{}, beam.Impulse(s)))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- Prism{}.Run(ctx, "short", p) }()
+	require.ErrorIs(t, <-witnessed, context.Canceled)
+	cancel()
+	require.Error(t, <-ended)
 }
 
 // TestDialGivesUp dials where nobody speaks as a runner does.

@@ -50,7 +50,7 @@ func Work(ctx context.Context, args []string) error {
 	err = harness.MainWithOptions(ctx,
 		cmp.Or(info.GetLoggingEndpoint().GetUrl(), given["logging_endpoint"]), cmp.Or(info.GetControlEndpoint().GetUrl(), given["control_endpoint"]),
 		harness.Options{StatusEndpoint: info.GetStatusEndpoint().GetUrl(), RunnerCapabilities: info.GetRunnerCapabilities()})
-	if err != nil {
+	if err != nil && ctx.Err() == nil { // else the runner has let it go, or it was told to end
 		return fmt.Errorf("worker %s: %w", id, err)
 	}
 	return nil

@@ -70,8 +70,12 @@ func (f *WriteFn) write(ctx context.Context, block []byte, found bool) error {
 	})
 }
 
-// FinishBundle waits until the bundle's clicks have arrived.
+// FinishBundle waits until the bundle's clicks have arrived. Where the context has ended, some may not have come, and it
+// tells of none: Beam finishes a bundle all the same.
 func (f *WriteFn) FinishBundle(ctx context.Context, emit func(beam.EventTime, int64, Mark)) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("the bundle was cut off: %w", context.Cause(ctx))
+	}
 	if f.written > 0 {
 		if err := f.writer.Flush(ctx); err != nil {
 			return fmt.Errorf("clicks cannot be written, and the job stops rather than lose them: %w", err)

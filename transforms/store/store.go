@@ -131,7 +131,13 @@ func Settle() {
 }
 
 // FinishBundle replaces the bundle's windows. One that the table holds with more events stays, and a line says so.
+//
+// Where the context has ended, some of the bundle may not have come: Beam finishes it all the same. A window that is not
+// there while newer ones are would be taken for final, and what it lacks would never be counted.
 func (f *ReplaceFn) FinishBundle(ctx context.Context, _ func(int64)) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("the bundle was cut off, and its windows are not written: %w", context.Cause(ctx))
+	}
 	if len(f.windows) == 0 {
 		return nil
 	}

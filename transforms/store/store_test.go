@@ -1,6 +1,7 @@
 package store
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -62,6 +63,32 @@ func TestBundleKeepsTheLargestFiring(t *testing.T) {
 type firing struct {
 	after time.Duration
 	views int64
+}
+
+// TestBundleThatIsCutOff finishes one whose job has been cancelled, as Beam does with what has come of it by then.
+func TestBundleThatIsCutOff(t *testing.T) {
+	for _, format := range []string{table.Delta, table.Parquet} {
+		t.Run(format, func(t *testing.T) {
+			f := &ReplaceFn{Config: Config{Pipeline: t.Name(), Table: table.Settings{
+				Path: t.TempDir(), Format: format, Topic: "t", Window: time.Minute, Shards: 1, Version: "test",
+			}}}
+			t.Cleanup(func() { require.NoError(t, teardown.End(t.Name())) })
+			ctx, cut := context.WithCancel(t.Context())
+			require.NoError(t, f.StartBundle(ctx, nil))
+			start := mtime.FromTime(noon)
+			w := window.IntervalWindow{Start: start, End: start.Add(time.Minute)}
+			require.NoError(t, f.ProcessElement(ctx, w, 0, count.Counts{Pages: []string{"/"}, Views: []int64{1}, Events: 1}, nil))
+			cut()
+			require.ErrorIs(t, f.FinishBundle(ctx, nil), context.Canceled)
+			assert.Zero(t, progress.Of(t.Name()).Snapshot().Windows)
+			view, err := table.View(t.Context(), f.Config.Table.Path)
+			require.NoError(t, err)
+			for row, err := range view.Scan(t.Context(), table.Filter{}) {
+				require.NoError(t, err)
+				assert.Fail(t, "there is a row", "%v", row)
+			}
+		})
+	}
 }
 
 func TestCountsMustBeInFixedWindows(t *testing.T) {
