@@ -49,9 +49,14 @@ func submitHere(ctx context.Context, client jobpb.JobServiceClient, j job) error
 	if err != nil {
 		return fmt.Errorf("start the worker pool of this process: %w", err)
 	}
-	defer workers.stop()
 	j.workers = environment{graphx.URNEnvExternal, workers.address()}
-	return submit(ctx, client, j)
+	err = submit(ctx, client, j)
+	why := workers.stop()
+	if err != nil && why != "" && !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrLeft) {
+		// Once a bundle has failed, Prism may find itself stuck before it says what of (2.77, executePipeline, FailBundle).
+		return errors.New(cause(why))
+	}
+	return err
 }
 
 // submit runs j on the job service behind client until it ends. If ctx ends first, the job is cancelled, and

@@ -48,6 +48,7 @@ type pool struct {
 
 	mu      sync.Mutex
 	workers map[worker]context.CancelFunc
+	why     string // what the first bundle that failed says, of workers that have ended
 }
 
 // worker is one worker: ids are a task manager's own.
@@ -68,11 +69,14 @@ func startPool(ctx context.Context, address string) (*pool, error) {
 
 func (p *pool) address() string { return p.listener.Addr().String() }
 
-// stop ends all workers, once their bundles are done.
-func (p *pool) stop() {
+// stop ends all workers, once their bundles are done, and returns what the first bundle that failed says, or nothing.
+func (p *pool) stop() (why string) {
 	p.server.Stop()
 	p.end()
 	p.working.Wait()
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.why
 }
 
 // StartWorker starts a worker for a runner.
@@ -108,6 +112,9 @@ func (p *pool) work(ctx context.Context, w worker, req *fnpb.StartWorkerRequest)
 	tracing.Flush()
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if b, ok := ctx.Value(bundlesKey{}).(*bundles); ok && p.why == "" {
+		p.why = b.failure()
+	}
 	p.workers[w]()
 	delete(p.workers, w)
 }

@@ -80,6 +80,7 @@ type bundles struct {
 	mu       sync.Mutex
 	answered sync.Cond
 	owed     map[string]bool // by their instructions
+	why      string          // what the first of them that failed says; none of those that were told to end
 }
 
 // lastBundles is how long bundles are waited for that are told to end. They do so within a few milliseconds, unless they
@@ -104,11 +105,21 @@ func (b *bundles) begins(id string) {
 	b.owed[id] = true
 }
 
-func (b *bundles) answers(id string) {
+func (b *bundles) answers(r *fnpb.InstructionResponse) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.owed, id)
+	if b.owed[r.GetInstructionId()] && b.why == "" && b.context.Err() == nil {
+		b.why = r.GetError()
+	}
+	delete(b.owed, r.GetInstructionId())
 	b.answered.Broadcast()
+}
+
+// failure returns what the first bundle that failed says, or nothing.
+func (b *bundles) failure() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.why
 }
 
 // controlStream is a worker's stream of requests, which it answers. Its end reaches the worker once all bundles have
@@ -142,7 +153,7 @@ func (c *controlStream) SendMsg(m any) error {
 		err = c.ClientStream.SendMsg(m)
 	}
 	if resp, ok := m.(*fnpb.InstructionResponse); ok {
-		c.bundles.answers(resp.GetInstructionId())
+		c.bundles.answers(resp)
 	}
 	if c.bundles.context.Err() != nil {
 		return nil

@@ -133,6 +133,26 @@ func TestWritersDoNotAsk(t *testing.T) {
 	assert.Equal(t, []string{"1"}, control.sent)
 }
 
+// TestTheFirstFailureIsKept has bundles fail, the last of them for having been told to end.
+func TestTheFirstFailureIsKept(t *testing.T) {
+	s := &scripted{requests: make(chan *fnpb.InstructionRequest, 9)}
+	worker, end := endable(t.Context())
+	defer end()
+	b := worker.Value(bundlesKey{}).(*bundles)
+	c := s.stream(worker, t, controlMethod)
+	for _, id := range []string{"1", "2", "3"} {
+		s.requests <- bundleOf(id)
+		require.NoError(t, c.RecvMsg(&fnpb.InstructionRequest{}))
+	}
+	require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "progress of 1", Error: "no such bundle"}))
+	require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "1"}))
+	assert.Empty(t, b.failure())
+	require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "2", Error: "the disk is full"}))
+	end()
+	require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "3", Error: "it was cut off"}))
+	assert.Equal(t, "the disk is full", b.failure())
+}
+
 // TestTheEndOfDataEndsBundles has the stream end that brings a bundle its data. Beam hears of it once the bundle has been
 // answered, which then knows.
 func TestTheEndOfDataEndsBundles(t *testing.T) {

@@ -11,6 +11,8 @@ import (
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/core/runtime/harness"
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/util/grpcx"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 
 	"clickstream/transforms/tracing"
 )
@@ -50,7 +52,7 @@ func Work(ctx context.Context, args []string) error {
 	err = harness.MainWithOptions(ctx,
 		cmp.Or(info.GetLoggingEndpoint().GetUrl(), given["logging_endpoint"]), cmp.Or(info.GetControlEndpoint().GetUrl(), given["control_endpoint"]),
 		harness.Options{StatusEndpoint: info.GetStatusEndpoint().GetUrl(), RunnerCapabilities: info.GetRunnerCapabilities()})
-	if err != nil && ctx.Err() == nil { // else the runner has let it go, or it was told to end
+	if err != nil && status.Code(err) != codes.Canceled { // else it was told to end
 		return fmt.Errorf("worker %s: %w", id, err)
 	}
 	return nil
