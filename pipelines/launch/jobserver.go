@@ -109,7 +109,8 @@ func (s JobServer) Run(ctx context.Context, name string, p *beam.Pipeline) error
 	j.options["job_name"] = name
 	if s.IsHere() {
 		prepareHere()
-		return submitHere(ctx, client, j)
+		_, err := submitHere(ctx, client, j)
+		return err
 	}
 	if j.workers, err = environmentOf(s.Environment, s.EnvironmentConfig); err != nil {
 		return err

@@ -42,21 +42,16 @@ type job struct {
 }
 
 // submitHere runs j on the job service behind client, with workers in this process, until it ends. If ctx ends
-// first, the job is cancelled, and ErrCancelled is returned.
-func submitHere(ctx context.Context, client jobpb.JobServiceClient, j job) error {
+// first, the job is cancelled, and ErrCancelled is returned. why is what the first bundle that failed says, or nothing.
+func submitHere(ctx context.Context, client jobpb.JobServiceClient, j job) (why string, err error) {
 	// The workers outlive ctx until the runner has cancelled the job: they would break what is on its way to it.
 	workers, err := startPool(context.WithoutCancel(ctx), "127.0.0.1:0")
 	if err != nil {
-		return fmt.Errorf("start the worker pool of this process: %w", err)
+		return "", fmt.Errorf("start the worker pool of this process: %w", err)
 	}
 	j.workers = environment{graphx.URNEnvExternal, workers.address()}
 	err = submit(ctx, client, j)
-	why := workers.stop()
-	if err != nil && why != "" && !errors.Is(err, ErrCancelled) && !errors.Is(err, ErrLeft) {
-		// Once a bundle has failed, Prism may find itself stuck before it says what of (2.77, executePipeline, FailBundle).
-		return errors.New(cause(why))
-	}
-	return err
+	return workers.stop(), err
 }
 
 // submit runs j on the job service behind client until it ends. If ctx ends first, the job is cancelled, and

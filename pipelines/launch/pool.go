@@ -1,6 +1,7 @@
 package launch
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,7 +48,7 @@ type pool struct {
 	working  sync.WaitGroup
 
 	mu      sync.Mutex
-	workers map[worker]context.CancelFunc
+	workers map[worker]*bundles
 	why     string // what the first bundle that failed says, of workers that have ended
 }
 
@@ -61,7 +62,7 @@ func startPool(ctx context.Context, address string) (*pool, error) {
 		return nil, err
 	}
 	root, end := context.WithCancel(ctx)
-	p := &pool{listener: listener, server: grpc.NewServer(grpc.WaitForHandlers(true)), root: root, end: end, workers: map[worker]context.CancelFunc{}}
+	p := &pool{listener: listener, server: grpc.NewServer(grpc.WaitForHandlers(true)), root: root, end: end, workers: map[worker]*bundles{}}
 	fnpb.RegisterBeamFnExternalWorkerPoolServer(p.server, p)
 	go func() { _ = p.server.Serve(listener) }() // it ends when the server is stopped
 	return p, nil
@@ -85,14 +86,14 @@ func (p *pool) StartWorker(_ context.Context, req *fnpb.StartWorkerRequest) (*fn
 	if w.control == "" || req.GetLoggingEndpoint().GetUrl() == "" {
 		return &fnpb.StartWorkerResponse{Error: fmt.Sprintf("worker %s is to be started, and no endpoint is named for its control or its log", w.id)}, nil
 	}
-	ctx, cancel := endable(grpcx.WriteWorkerID(p.root, w.id))
+	ctx, b := endable(grpcx.WriteWorkerID(p.root, w.id))
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if _, ok := p.workers[w]; ok {
-		cancel()
+		b.cancel()
 		return &fnpb.StartWorkerResponse{Error: fmt.Sprintf("worker %s of %s is there already", w.id, w.control)}, nil
 	}
-	p.workers[w] = cancel
+	p.workers[w] = b
 	p.working.Go(func() { p.work(ctx, w, req) })
 	return &fnpb.StartWorkerResponse{}, nil
 }
@@ -112,10 +113,9 @@ func (p *pool) work(ctx context.Context, w worker, req *fnpb.StartWorkerRequest)
 	tracing.Flush()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if b, ok := ctx.Value(bundlesKey{}).(*bundles); ok && p.why == "" {
-		p.why = b.failure()
-	}
-	p.workers[w]()
+	b := p.workers[w]
+	p.why = cmp.Or(p.why, b.failure())
+	b.cancel()
 	delete(p.workers, w)
 }
 
@@ -132,14 +132,14 @@ func (p *pool) StopWorker(ctx context.Context, req *fnpb.StopWorkerRequest) (*fn
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var named []context.CancelFunc
-	for w, cancel := range p.workers {
+	var named []*bundles
+	for w, b := range p.workers {
 		if w.id == req.GetWorkerId() {
-			named = append(named, cancel)
+			named = append(named, b)
 		}
 	}
 	if len(named) == 1 {
-		named[0]()
+		named[0].cancel()
 	}
 	return &fnpb.StopWorkerResponse{}, nil
 }

@@ -2,6 +2,7 @@ package launch
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"reflect"
 	"sync"
@@ -44,7 +45,13 @@ func (Prism) Run(ctx context.Context, name string, p *beam.Pipeline) error {
 	if err != nil {
 		return fmt.Errorf("start the Prism runner: %w", err)
 	}
-	return submitHere(ctx, client, job{name: name, graph: p, experiments: []string{noSplits}})
+	why, err := submitHere(ctx, client, job{name: name, graph: p, experiments: []string{noSplits}})
+	if err != nil && why != "" && !errors.Is(err, ErrCancelled) {
+		// Prism tries nothing again. Once a bundle has failed, it may find itself stuck before it says what of (2.77,
+		// executePipeline, FailBundle).
+		return errors.New(cause(why))
+	}
+	return err
 }
 
 // Outlet gives the stage that is to write to nothing, and never does, an output. Prism keeps a core busy from when the

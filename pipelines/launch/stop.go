@@ -20,17 +20,12 @@ func init() { grpcx.Dial = dial }
 
 // dial connects as grpcx.DefaultDial does, and mends the streams that it carries: see mended.
 func dial(ctx context.Context, endpoint string, timeout time.Duration) (*grpc.ClientConn, error) {
-	return dialThrough(ctx, endpoint, timeout)
-}
-
-// dialThrough is dial, for a test that has the streams before they are mended.
-func dialThrough(ctx context.Context, endpoint string, timeout time.Duration, before ...grpc.StreamClientInterceptor) (*grpc.ClientConn, error) {
 	ctx, done := context.WithTimeout(ctx, timeout)
 	defer done()
 	cc, err := grpc.NewClient("passthrough:///"+endpoint,
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)),
-		grpc.WithChainStreamInterceptor(append([]grpc.StreamClientInterceptor{mended}, before...)...))
+		grpc.WithStreamInterceptor(mended))
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", endpoint, err)
 	}
@@ -207,10 +202,10 @@ func (s *stateStream) SendMsg(m any) error {
 
 type bundlesKey struct{}
 
-// endable returns the context of a worker whose bundles end when the runner lets the worker go.
-func endable(ctx context.Context) (context.Context, context.CancelFunc) {
+// endable returns the context of a worker whose bundles end when the runner lets the worker go, and those.
+func endable(ctx context.Context) (context.Context, *bundles) {
 	ctx, cancel := context.WithCancel(ctx)
 	b := &bundles{context: ctx, cancel: cancel, owed: map[string]bool{}}
 	b.answered.L = &b.mu
-	return context.WithValue(ctx, bundlesKey{}, b), cancel
+	return context.WithValue(ctx, bundlesKey{}, b), b
 }

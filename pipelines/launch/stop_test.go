@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 )
 
 // scripted is a runner's stream: its requests, then an end.
@@ -60,8 +61,8 @@ func bundleOf(id string) *fnpb.InstructionRequest {
 func TestEndWaitsForBundles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{requests: make(chan *fnpb.InstructionRequest, 9)}
-		worker, end := endable(t.Context())
-		defer end()
+		worker, b := endable(t.Context())
+		defer b.cancel()
 		c := s.stream(worker, t, controlMethod)
 		s.requests <- bundleOf("1")
 		s.requests <- &fnpb.InstructionRequest{InstructionId: "2", Request: &fnpb.InstructionRequest_ProcessBundleProgress{}}
@@ -92,8 +93,8 @@ func TestEndWaitsForBundles(t *testing.T) {
 func TestBundleThatHangs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := &scripted{requests: make(chan *fnpb.InstructionRequest, 1)}
-		worker, end := endable(t.Context())
-		defer end()
+		worker, b := endable(t.Context())
+		defer b.cancel()
 		c := s.stream(worker, t, controlMethod)
 		s.requests <- bundleOf("1")
 		close(s.requests)
@@ -108,8 +109,8 @@ func TestBundleThatHangs(t *testing.T) {
 // TestOtherStreamsAreLeftAlone asks for those of other services, and of workers that nobody here ends.
 func TestOtherStreamsAreLeftAlone(t *testing.T) {
 	s := &scripted{}
-	worker, end := endable(t.Context())
-	defer end()
+	worker, b := endable(t.Context())
+	defer b.cancel()
 	assert.Same(t, s, s.stream(worker, t, methodOf(&fnpb.BeamFnLogging_ServiceDesc)))
 	for _, method := range []string{controlMethod, dataMethod, stateMethod} {
 		assert.Same(t, s, s.stream(t.Context(), t, method))
@@ -119,8 +120,8 @@ func TestOtherStreamsAreLeftAlone(t *testing.T) {
 // TestWritersDoNotAsk writes to streams that have ended: Beam's writers read those that say so by an EOF. What came of a
 // bundle and could not be sent is not said to have been.
 func TestWritersDoNotAsk(t *testing.T) {
-	worker, end := endable(t.Context())
-	defer end()
+	worker, b := endable(t.Context())
+	defer b.cancel()
 	control := &scripted{requests: make(chan *fnpb.InstructionRequest)}
 	answers := control.stream(worker, t, controlMethod)
 	err := (&scripted{}).stream(worker, t, stateMethod).SendMsg(&fnpb.InstructionResponse{})
@@ -136,9 +137,8 @@ func TestWritersDoNotAsk(t *testing.T) {
 // TestTheFirstFailureIsKept has bundles fail, the last of them for having been told to end.
 func TestTheFirstFailureIsKept(t *testing.T) {
 	s := &scripted{requests: make(chan *fnpb.InstructionRequest, 9)}
-	worker, end := endable(t.Context())
-	defer end()
-	b := worker.Value(bundlesKey{}).(*bundles)
+	worker, b := endable(t.Context())
+	defer b.cancel()
 	c := s.stream(worker, t, controlMethod)
 	for _, id := range []string{"1", "2", "3"} {
 		s.requests <- bundleOf(id)
@@ -148,7 +148,7 @@ func TestTheFirstFailureIsKept(t *testing.T) {
 	require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "1"}))
 	assert.Empty(t, b.failure())
 	require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "2", Error: "the disk is full"}))
-	end()
+	b.cancel()
 	require.NoError(t, c.SendMsg(&fnpb.InstructionResponse{InstructionId: "3", Error: "it was cut off"}))
 	assert.Equal(t, "the disk is full", b.failure())
 }
@@ -158,8 +158,8 @@ func TestTheFirstFailureIsKept(t *testing.T) {
 func TestTheEndOfDataEndsBundles(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		requests, data := &scripted{requests: make(chan *fnpb.InstructionRequest, 1)}, &scripted{requests: make(chan *fnpb.InstructionRequest)}
-		worker, end := endable(t.Context())
-		defer end()
+		worker, b := endable(t.Context())
+		defer b.cancel()
 		control, stream := requests.stream(worker, t, controlMethod), data.stream(worker, t, dataMethod)
 		requests.requests <- bundleOf("1")
 		require.NoError(t, control.RecvMsg(&fnpb.InstructionRequest{}))
@@ -210,14 +210,15 @@ func (s shortData) RecvMsg(m any) error {
 // TestABundleThatIsCutOffKnows runs one whose data end before all have come. Beam finishes it.
 func TestABundleThatIsCutOffKnows(t *testing.T) {
 	defer func() { grpcx.Dial = dial }()
-	grpcx.Dial = func(ctx context.Context, endpoint string, timeout time.Duration) (*grpc.ClientConn, error) {
-		return dialThrough(ctx, endpoint, timeout, func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
-			stream, err := open(ctx, desc, cc, method, opts...)
-			if err != nil || method != dataMethod {
-				return stream, err
-			}
-			return shortData{stream}, nil
-		})
+	short := func(ctx context.Context, desc *grpc.StreamDesc, cc *grpc.ClientConn, method string, open grpc.Streamer, opts ...grpc.CallOption) (grpc.ClientStream, error) {
+		stream, err := open(ctx, desc, cc, method, opts...)
+		if err != nil || method != dataMethod {
+			return stream, err
+		}
+		return shortData{stream}, nil
+	}
+	grpcx.Dial = func(_ context.Context, endpoint string, _ time.Duration) (*grpc.ClientConn, error) {
+		return grpc.NewClient("passthrough:///"+endpoint, grpc.WithTransportCredentials(insecure.NewCredentials()), grpc.WithChainStreamInterceptor(mended, short))
 	}
 	p, s := beam.NewPipelineWithRoot()
 	Outlet(s, Prism{}, beam.ParDo(s, &witnessFn{}, beam.Impulse(s)))

@@ -37,8 +37,8 @@ func Work(ctx context.Context, args []string) error {
 	if provision == "" {
 		return errors.New("a worker was started without --provision_endpoint: only runners start this program with --id")
 	}
-	ctx, end := endable(grpcx.WriteWorkerID(ctx, id))
-	defer end()
+	ctx, b := endable(grpcx.WriteWorkerID(ctx, id))
+	defer b.cancel()
 	info, err := tools.ProvisionInfo(ctx, provision)
 	if err != nil {
 		return fmt.Errorf("worker %s: ask the runner at %s: %w", id, provision, said(err))

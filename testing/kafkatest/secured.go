@@ -140,11 +140,7 @@ func (c *Cluster) AddACLs(t *testing.T, acl *kadm.ACLBuilder) {
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), patience)
 		defer cancel()
-		deleted, err := adm.DeleteACLs(ctx, acl)
-		assert.NoError(t, err)
-		for _, d := range deleted {
-			assert.NoError(t, d.Err)
-		}
+		revoke(ctx, t, adm, acl)
 	})
 	grant(t, adm, acl)
 }
@@ -155,12 +151,18 @@ func (c *Cluster) RemoveACLs(t *testing.T, acl *kadm.ACLBuilder) {
 	ctx, cancel := within(t)
 	defer cancel()
 	adm := kadm.NewClient(c.Client(t))
+	revoke(ctx, t, adm, acl)
+	settle(t, adm, acl, 0)
+}
+
+// revoke takes ACLs back.
+func revoke(ctx context.Context, t *testing.T, adm *kadm.Client, acl *kadm.ACLBuilder) {
+	t.Helper()
 	deleted, err := adm.DeleteACLs(ctx, acl)
 	require.NoError(t, err)
 	for _, d := range deleted {
 		require.NoError(t, d.Err)
 	}
-	settle(t, adm, acl, 0)
 }
 
 // grant makes ACLs, and waits until the broker heeds them.
